@@ -1,0 +1,3 @@
+import { applicationConfig } from "../../tsup.shared.ts";
+
+export default applicationConfig;

@@ -1,0 +1,32 @@
+export { systemClock, type Clock } from "./clock.js";
+export { stripControlCharacters } from "./control-characters.js";
+export { createDeadline, DeadlineError, type Deadline, type DeadlineOptions } from "./deadline.js";
+export {
+  isProvisionerError,
+  ProvisionerError,
+  type ErrorRecord,
+  type ProvisionerErrorOptions,
+} from "./errors.js";
+export {
+  STAGES,
+  type BuildEvent,
+  type BuildLog,
+  type BuildStatus,
+  type BuildVertex,
+  type EventSink,
+  type Joined,
+  type ProvisionEvent,
+  type PullEvent,
+  type PullProgress,
+  type Stage,
+  type StageFailed,
+  type StageFinished,
+  type StageStarted,
+  type Undone,
+  type Warning,
+} from "./events.js";
+export { createWorkspaceId, deriveInstallId, isInstallId } from "./ids.js";
+export type { JsonObject, JsonValue } from "./json.js";
+export { LABELS } from "./labels.js";
+export { createRedactor, redactUserinfo, type Redactor } from "./redaction.js";
+export { describeFailure, runStage, type StageRun } from "./stage.js";

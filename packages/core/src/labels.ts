@@ -1,0 +1,33 @@
+/**
+ * Labels on everything this project creates. `managed` is the one the existing Go provisioner sets
+ * and looks for; the others are ours.
+ */
+export const LABELS = {
+  /** `true` on every container, volume and network; compatible with the Go provisioner. */
+  managed: "molecule.platform.managed",
+  /** Install id. Nothing without ours is ever removed. */
+  install: "molecule.platform.install",
+  /** Full workspace id; names carry only its first twelve characters. */
+  workspace: "molecule.platform.workspace",
+  /** What a volume is for: configs, workspace, sessions, secrets, state. */
+  role: "molecule.platform.role",
+  /** The name people gave the workspace. */
+  name: "molecule.platform.name",
+  runtime: "molecule.platform.runtime",
+  /** Tier really applied, 1 to 4. */
+  tier: "molecule.platform.tier",
+  /** Unix milliseconds; the grace period of a sweep is counted from it. */
+  createdAt: "molecule.platform.created-at",
+  /** On images: the template repository, without credentials. */
+  source: "org.opencontainers.image.source",
+  /** On images: the full commit. */
+  revision: "org.opencontainers.image.revision",
+  /** On images: commit time, RFC 3339. */
+  created: "org.opencontainers.image.created",
+  /** On images: the git tree the context was made from. */
+  tree: "molecule.image.tree",
+  /** On images: platform asked for, or `native`. */
+  platform: "molecule.image.platform",
+  /** On images: digest of the builder settings that shape the result. */
+  settings: "molecule.image.settings",
+} as const;

@@ -1,0 +1,1 @@
+export type Tier = 1 | 2 | 3 | 4;

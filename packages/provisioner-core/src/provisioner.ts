@@ -1,0 +1,62 @@
+import type { EventSink } from "@molecule-ai/core";
+import type { ResolvedImage } from "@molecule-ai/registry-mode";
+import type { WorkspacePlan } from "./workspace-plan.js";
+import type { WorkspaceSpec } from "./workspace-spec.js";
+
+export interface UpOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: EventSink | undefined;
+  /** Wait until the agent answers; default true. */
+  readonly wait?: boolean | undefined;
+  /** Longest wait for readiness without a sign of life; default 180 s. */
+  readonly readyTimeoutMs?: number | undefined;
+}
+
+export interface UpResult {
+  readonly id: string;
+  readonly name: string;
+  readonly url: string;
+  readonly tier: number;
+  readonly image: ResolvedImage;
+  /** Milliseconds by stage, in the order they ran. */
+  readonly timings: readonly { readonly stage: string; readonly durationMs: number }[];
+  readonly ready: boolean;
+}
+
+export interface RestartOptions extends UpOptions {
+  /** Follow HEAD of the template (or the moving tag); otherwise the same image is used again. */
+  readonly upgrade?: boolean | undefined;
+}
+
+export interface SweepOptions {
+  /** True for a workspace id that somebody still wants. */
+  readonly owned: (workspaceId: string) => boolean | Promise<boolean>;
+  /** Younger resources are left alone; default 10 minutes. */
+  readonly graceMs?: number | undefined;
+  /** Only say what would go. */
+  readonly dryRun: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: EventSink | undefined;
+}
+
+export interface SweepResult {
+  readonly removed: readonly string[];
+  /** What was left, and why. */
+  readonly kept: readonly { readonly name: string; readonly reason: string }[];
+  readonly failed: readonly {
+    readonly name: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+/** The use cases of one installation on one backend. */
+export interface Provisioner {
+  /** What `up` would do; touches neither engine nor network. */
+  plan(spec: WorkspaceSpec): WorkspacePlan;
+  /** Image, storage, files, process, readiness. A failure leaves nothing of the new workspace behind. */
+  up(spec: WorkspaceSpec, options?: UpOptions): Promise<UpResult>;
+  /** Starts the workspace anew from what the backend knows of it, beside the old one, and swaps. */
+  restart(id: string, options?: RestartOptions): Promise<UpResult>;
+  sweep(options: SweepOptions): Promise<SweepResult>;
+}

@@ -1,0 +1,1 @@
+export type { EnsureImageOptions, ImageSource, ResolvedImage } from "./image-source.js";
