@@ -1,1 +1,35 @@
-export {};
+export { callEngine, callEngineJson, type EngineAnswer, type EngineCall } from "./engine-call.js";
+export {
+  startFakeRegistry,
+  type FakeRegistry,
+  type FakeRegistryOptions,
+  type FakeRegistryRequest,
+  type RegistryFault,
+} from "./fake-registry.js";
+export {
+  startFaultProxy,
+  type ChaosOptions,
+  type Fault,
+  type FaultProxy,
+  type FaultRule,
+  type ProxiedRequest,
+} from "./fault-proxy.js";
+export { createRandom } from "./random.js";
+export {
+  buildScratchImage,
+  busyboxImage,
+  BUSYBOX_IMAGE,
+  type ScratchFile,
+  type ScratchImageOptions,
+} from "./scratch-image.js";
+export { recordSkip, skipOrThrow } from "./skip.js";
+export { cleanupEngine, findTestEngine, uniqueName, type FoundTestEngine } from "./test-engine.js";
+export {
+  encodeRegistryAuth,
+  findTestRegistry,
+  pushImage,
+  startTestRegistry,
+  type FoundTestRegistry,
+  type RegistryCredentials,
+  type TestRegistry,
+} from "./test-registry.js";
