@@ -29,6 +29,16 @@ describe("createDeadline", () => {
     vi.useRealTimers();
   });
 
+  it("says so when a total limit ran out", () => {
+    vi.useFakeTimers();
+    using deadline = createDeadline({ what: "Building hello", timeoutMs: 1000, kind: "total" });
+    vi.advanceTimersByTime(1000);
+    expect(deadline.signal.reason).toMatchObject({
+      message: "Building hello took longer than 1 s",
+    });
+    vi.useRealTimers();
+  });
+
   it("passes on the caller's abort with its reason, before and after creation", () => {
     const reason = new Error("stop");
     const controller = new AbortController();

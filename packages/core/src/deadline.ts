@@ -2,8 +2,9 @@ import { ProvisionerError } from "./errors.js";
 
 /** A stage ran out of time; the CLI ends with exit code 124. */
 export class DeadlineError extends ProvisionerError<"ERR_DEADLINE"> {
-  constructor(what: string, timeoutMs: number) {
-    super("ERR_DEADLINE", `${what} made no progress for ${formatSeconds(timeoutMs)}`, {
+  constructor(what: string, timeoutMs: number, kind: "idle" | "total" = "idle") {
+    const verdict = kind === "idle" ? "made no progress for" : "took longer than";
+    super("ERR_DEADLINE", `${what} ${verdict} ${formatSeconds(timeoutMs)}`, {
       hint: "Run it again, or allow it more time with the timeout option of that stage.",
       retryable: true,
       details: { what, timeoutMs },
@@ -16,6 +17,8 @@ export interface DeadlineOptions {
   readonly what: string;
   /** Longest time without progress, in milliseconds. */
   readonly timeoutMs: number;
+  /** Only words the error: a `total` limit is one that nobody pushes back. Default `idle`. */
+  readonly kind?: "idle" | "total" | undefined;
   /** The caller's own signal; its abort wins and keeps its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,7 +38,7 @@ export interface Deadline extends Disposable {
 export function createDeadline(options: DeadlineOptions): Deadline {
   const controller = new AbortController();
   const timer = setTimeout(() => {
-    controller.abort(new DeadlineError(options.what, options.timeoutMs));
+    controller.abort(new DeadlineError(options.what, options.timeoutMs, options.kind));
   }, options.timeoutMs);
   const onAbort = (): void => {
     clearTimeout(timer);
