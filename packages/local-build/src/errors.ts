@@ -1,0 +1,30 @@
+import { ProvisionerError, type ProvisionerErrorOptions } from "@molecule-ai/core";
+
+export type LocalBuildErrorCode =
+  /** The head commit of the template could not be learnt. */
+  | "ERR_LOCAL_BUILD_HEAD"
+  /** The files of the commit could not be fetched, neither by git nor as an archive. */
+  | "ERR_LOCAL_BUILD_CHECKOUT"
+  /** What arrived is not the commit that was asked for. */
+  | "ERR_LOCAL_BUILD_COMMIT_MISMATCH"
+  /** The template holds something that must not reach the disk: a link out of the tree, a device … */
+  | "ERR_LOCAL_BUILD_UNSAFE_TEMPLATE"
+  /** The template is larger, or has more files, than the limit. */
+  | "ERR_LOCAL_BUILD_TEMPLATE_TOO_LARGE"
+  /** There is no regular file `Dockerfile` in the template. */
+  | "ERR_LOCAL_BUILD_NO_DOCKERFILE"
+  /** The build failed; details carry what the builder knows. */
+  | "ERR_LOCAL_BUILD_FAILED"
+  /** Offline start was asked for and this machine does not have what it takes. */
+  | "ERR_LOCAL_BUILD_OFFLINE"
+  /** The cache directory cannot be used. */
+  | "ERR_LOCAL_BUILD_CACHE"
+  /** A setting has a value that means nothing. */
+  | "ERR_LOCAL_BUILD_SETTINGS";
+
+/** Every failure of this package that is not an abort, a deadline or an error of the engine. */
+export class LocalBuildError extends ProvisionerError<LocalBuildErrorCode> {
+  constructor(code: LocalBuildErrorCode, message: string, options: ProvisionerErrorOptions = {}) {
+    super(code, message, options);
+  }
+}
