@@ -33,3 +33,14 @@ export {
   type RegistryCredentials,
   type TestRegistry,
 } from "./test-registry.js";
+export { readTestFiles, type TestFile, type TestFiles } from "./git-files.js";
+export type { CommitDescription, GitRepository } from "./git-repository.js";
+export type { GiteaFlavour } from "./gitea-api.js";
+export type { GiteaFault, GiteaPart } from "./gitea-fault.js";
+export {
+  startGiteaServer,
+  type GiteaRequestRecord,
+  type GiteaServer,
+  type GiteaServerOptions,
+  type TestRepository,
+} from "./gitea-server.js";
