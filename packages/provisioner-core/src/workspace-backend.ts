@@ -1,6 +1,9 @@
 import type { EventSink } from "@molecule-ai/core";
+import type { ResolvedImage } from "@molecule-ai/registry-mode";
 import type { Readable } from "node:stream";
+import type { Template } from "./template.js";
 import type { WorkspacePlan } from "./workspace-plan.js";
+import type { WorkspaceSpec } from "./workspace-spec.js";
 
 export interface BackendOptions {
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +31,8 @@ export interface WorkspaceDetails extends WorkspaceSummary {
   readonly digest: string | undefined;
   readonly exitCode: number | undefined;
   readonly restartCount: number;
+  /** The process was ended for want of memory. */
+  readonly oomKilled: boolean;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
   readonly volumes: readonly {
@@ -111,10 +116,54 @@ export interface WorkspaceFiles {
   copyOut(id: string, path: string, hostPath: string, options?: BackendOptions): Promise<void>;
 }
 
-/** What a plan changed, so that a failed apply can be taken back by whoever called it. */
+/** A workspace whose process was started. */
 export interface StartedWorkspace {
   readonly id: string;
   readonly url: string;
+  /** False when the URL works only on the engine's own machine, which is not this one. */
+  readonly reachable: boolean;
+}
+
+/** The contents that go with a plan. They are apart from it, so that a plan can be printed. */
+export interface WorkspaceSeed {
+  /** Copied into `/configs`, over what is there. */
+  readonly template?: Template | undefined;
+  /** Written below `/configs`, over the template. */
+  readonly configFiles?: Readonly<Record<string, Uint8Array>> | undefined;
+  /** Used only when kept storage brings no `config.yaml` of its own. */
+  readonly fallback?:
+    | {
+        readonly template?: Template | undefined;
+        readonly configFiles?: Readonly<Record<string, Uint8Array>> | undefined;
+      }
+    | undefined;
+  readonly authToken?: string | undefined;
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
+  /** Forget the agent's own sessions; refused for a workspace that is being replaced. */
+  readonly resetSessions?: boolean | undefined;
+}
+
+export interface StartOptions extends BackendOptions {
+  readonly onEvent?: EventSink | undefined;
+  readonly seed?: WorkspaceSeed | undefined;
+  /**
+   * Prepare the new one beside a workspace of the same id and swap it in. Without it an existing one
+   * is `ERR_WORKSPACE_EXISTS`.
+   */
+  readonly replace?: boolean | undefined;
+  /**
+   * Called once the process runs, while everything can still be taken back: when it rejects, all is
+   * undone as for any other failure, and the replaced workspace runs again.
+   */
+  readonly verify?: ((started: StartedWorkspace) => Promise<void>) | undefined;
+}
+
+/** What a backend remembers of a workspace: enough to make it again. */
+export interface RecalledWorkspace {
+  /** Without config files and token: they are in the storage. */
+  readonly spec: WorkspaceSpec;
+  readonly image: ResolvedImage;
+  readonly agentPort: number;
 }
 
 export interface OwnedResource {
@@ -132,14 +181,13 @@ export interface OwnedResource {
  */
 export interface WorkspaceBackend {
   /**
-   * Brings the workspace of `plan` up: storage, seeded files, process. When one of that id runs
-   * already, the new one is prepared beside it and swapped in; a failure leaves the old one running
-   * or nothing of the new one behind. Emits stages create, seed, start.
+   * Brings the workspace of `plan` up: storage, seeded files, process. A failure or an abort leaves
+   * the old one running or nothing of the new one behind, and says so in `undone` events. Emits
+   * stages create, seed, start.
    */
-  start(
-    plan: WorkspacePlan,
-    options?: BackendOptions & { readonly onEvent?: EventSink | undefined },
-  ): Promise<StartedWorkspace>;
+  start(plan: WorkspacePlan, options?: StartOptions): Promise<StartedWorkspace>;
+  /** How to make the workspace again; `ERR_WORKSPACE_NOT_FOUND` when there is none. */
+  recall(id: string, options?: BackendOptions): Promise<RecalledWorkspace>;
   /** SIGTERM, grace, then force; the workspace and its storage stay. False when absent. */
   stop(
     id: string,
