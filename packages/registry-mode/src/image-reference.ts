@@ -73,14 +73,17 @@ export function formatImageReference(reference: ImageReference): string {
   return `${reference.domain}/${reference.path}${suffix(reference)}`;
 }
 
-/** The name people write, without tag and digest: `busybox` for `docker.io/library/busybox`. */
+/**
+ * The name people write, without tag and digest: `busybox` for `docker.io/library/busybox`. Nothing
+ * is left out that would make it another name.
+ */
 export function familiarName(reference: ImageReference): string {
   const { domain, path } = reference;
-  if (domain !== DEFAULT_DOMAIN) return `${domain}/${path}`;
-  if (!path.startsWith(OFFICIAL_NAMESPACE)) return path;
-  const short = path.slice(OFFICIAL_NAMESPACE.length);
-  // `library/foo/bar` cut to `foo/bar` would mean another repository.
-  return short.includes("/") ? path : short;
+  const whole = `${domain}/${path}`;
+  if (domain !== DEFAULT_DOMAIN) return whole;
+  const short = path.startsWith(OFFICIAL_NAMESPACE) ? path.slice(OFFICIAL_NAMESPACE.length) : path;
+  if (!short.includes("/")) return IDENTIFIER.test(short) ? path : short;
+  return isHost(path.slice(0, path.indexOf("/"))) ? whole : path;
 }
 
 /** The reference as people write it and as the engine lists it: `busybox:1.36`. */
@@ -107,15 +110,18 @@ function suffix({ tag, digest }: ImageReference): string {
   return `${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`;
 }
 
-// The first part is a host only if it could not be a namespace of Docker Hub.
 function splitDomain(text: string): { domain: string; remainder: string } {
   const slash = text.indexOf("/");
   if (slash === -1) return { domain: DEFAULT_DOMAIN, remainder: OFFICIAL_NAMESPACE + text };
   const first = text.slice(0, slash);
-  const rest = text.slice(slash + 1);
-  const isHost = first === "localhost" || /[.:]/.test(first) || first !== first.toLowerCase();
-  const domain = !isHost || first === LEGACY_DEFAULT_DOMAIN ? DEFAULT_DOMAIN : first;
-  const remainder = isHost ? rest : text;
+  const named = isHost(first);
+  const domain = !named || first === LEGACY_DEFAULT_DOMAIN ? DEFAULT_DOMAIN : first;
+  const remainder = named ? text.slice(slash + 1) : text;
   const official = domain === DEFAULT_DOMAIN && !remainder.includes("/");
   return { domain, remainder: official ? OFFICIAL_NAMESPACE + remainder : remainder };
+}
+
+// A first part is a host only if it could not be a namespace of Docker Hub.
+function isHost(first: string): boolean {
+  return first === "localhost" || /[.:]/.test(first) || first !== first.toLowerCase();
 }
