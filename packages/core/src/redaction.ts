@@ -5,8 +5,9 @@ const MASK = "***";
 /** Secrets shorter than this are too common as words: masking them would shred every text. */
 const SHORTEST_SECRET = 4;
 
-// Linear: no nested quantifier. The last `@` before the path ends the userinfo, as in WHATWG URLs.
-const USERINFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>\\]*@/gi;
+// Linear: no nested quantifier, and a scheme is short, or a long word would be scanned from each of
+// its letters. The last `@` before the path ends the userinfo, as in WHATWG URLs.
+const USERINFO = /([a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/?#"'<>\\]*@/gi;
 
 /** Userinfo of every URL in `text` becomes `***@`. */
 export function redactUserinfo(text: string): string {
