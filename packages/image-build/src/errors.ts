@@ -1,0 +1,76 @@
+import { ProvisionerError, type ProvisionerErrorOptions } from "@molecule-ai/core";
+
+export type ImageBuildErrorCode =
+  /** An option is wrong: a tag, a path, a label, a build stage. */
+  | "ERR_BUILD_OPTIONS"
+  /** The context is not a directory that can be read. */
+  | "ERR_BUILD_CONTEXT_UNREADABLE"
+  /** The context has more files or bytes than allowed. */
+  | "ERR_BUILD_CONTEXT_TOO_LARGE"
+  /** The context holds a socket, device or pipe. */
+  | "ERR_BUILD_CONTEXT_FILE"
+  /** A file changed while it was sent. */
+  | "ERR_BUILD_CONTEXT_CHANGED"
+  /** `.dockerignore` holds a pattern that means nothing. */
+  | "ERR_BUILD_DOCKERIGNORE"
+  | "ERR_BUILD_NO_DOCKERFILE"
+  | "ERR_BUILD_DOCKERFILE_NOT_A_FILE"
+  /** The Dockerfile lies, or leads, outside the context. */
+  | "ERR_BUILD_DOCKERFILE_OUTSIDE"
+  /** The engine cannot read the Dockerfile, or refuses what it asks for. */
+  | "ERR_BUILD_SYNTAX"
+  /** A base image, or the frontend of a `# syntax=` line, cannot be had. */
+  | "ERR_BUILD_BASE_IMAGE"
+  /** A step of the Dockerfile failed. */
+  | "ERR_BUILD_FAILED"
+  /** The engine went away during the build. */
+  | "ERR_BUILD_ENGINE_LOST"
+  /** The engine's answer ended with neither an image nor an error. */
+  | "ERR_BUILD_TRUNCATED"
+  /** Bytes that should be a BuildKit progress message are not. */
+  | "ERR_BUILD_TRACE";
+
+/** Where in the Dockerfile a build failed, as far as it is known. */
+export interface BuildFailure {
+  /** The Dockerfile, as a path inside the context. */
+  readonly dockerfile: string;
+  /** The step as the builder names it. */
+  readonly step: string | undefined;
+  /** The instruction as written, on one line. */
+  readonly instruction: string | undefined;
+  /** Its first line in the Dockerfile, from 1. */
+  readonly line: number | undefined;
+  readonly exitCode: number | undefined;
+  /** What the step printed last. */
+  readonly lastLines: readonly string[];
+}
+
+export interface ImageBuildErrorOptions extends ProvisionerErrorOptions {
+  readonly failure?: BuildFailure | undefined;
+}
+
+/** A build that did not give an image. For a failure inside the build, `failure` says where. */
+export class ImageBuildError extends ProvisionerError<ImageBuildErrorCode> {
+  readonly failure: BuildFailure | undefined;
+
+  constructor(code: ImageBuildErrorCode, message: string, options: ImageBuildErrorOptions = {}) {
+    const { failure, ...rest } = options;
+    super(code, message, {
+      ...rest,
+      details: {
+        ...rest.details,
+        ...(failure === undefined
+          ? {}
+          : {
+              dockerfile: failure.dockerfile,
+              step: failure.step ?? null,
+              instruction: failure.instruction ?? null,
+              line: failure.line ?? null,
+              exitCode: failure.exitCode ?? null,
+              lastLines: failure.lastLines,
+            }),
+      },
+    });
+    this.failure = failure;
+  }
+}

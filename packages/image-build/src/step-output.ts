@@ -1,0 +1,104 @@
+import { StringDecoder } from "node:string_decoder";
+
+export type OutputStream = "stdout" | "stderr";
+
+export interface StepOutputOptions {
+  /** Makes untrusted text printable: no control characters, no secrets. Gets whole lines. */
+  readonly clean: (text: string) => string;
+  readonly onLine: (step: string, stream: OutputStream, line: string) => void;
+  /** How many lines {@link StepOutput.tail} keeps. */
+  readonly tailLines: number;
+}
+
+/** Turns the output of build steps, which comes in pieces, into lines. */
+export interface StepOutput {
+  write(step: string, stream: OutputStream, bytes: Buffer): void;
+  /** The step is over: what it left without a newline becomes a line. */
+  end(step: string): void;
+  /** The last lines of a step, oldest first. */
+  tail(step: string): readonly string[];
+  /** Forgets a step. */
+  drop(step: string): void;
+}
+
+/** Longest line that is passed on, in UTF-16 units. */
+export const MAX_LINE_LENGTH = 4096;
+/** A line is held whole up to here, so that a secret across the cut is still recognised. */
+const MAX_HELD_LENGTH = 16 * MAX_LINE_LENGTH;
+
+interface OpenLine {
+  readonly decoder: StringDecoder;
+  text: string;
+  /** The line is over-long already: the rest of it is dropped. */
+  full: boolean;
+}
+
+export function createStepOutput(options: StepOutputOptions): StepOutput {
+  const open = new Map<string, Partial<Record<OutputStream, OpenLine>>>();
+  const tails = new Map<string, string[]>();
+
+  const emit = (step: string, stream: OutputStream, raw: string): void => {
+    const line = shorten(options.clean(lastOverprint(raw)));
+    const tail = tails.get(step) ?? [];
+    tails.set(step, tail);
+    tail.push(line);
+    if (tail.length > options.tailLines) tail.shift();
+    options.onLine(step, stream, line);
+  };
+
+  const append = (step: string, stream: OutputStream, line: OpenLine, text: string): void => {
+    const parts = text.split("\n");
+    for (const [index, part] of parts.entries()) {
+      if (!line.full) line.text += part;
+      if (line.text.length > MAX_HELD_LENGTH) {
+        // A progress bar that only returns the carriage is not an endless line.
+        line.text = lastOverprint(line.text);
+        if (line.text.length > MAX_HELD_LENGTH) {
+          line.text = line.text.slice(0, MAX_HELD_LENGTH);
+          line.full = true;
+        }
+      }
+      if (index === parts.length - 1) break;
+      emit(step, stream, line.text);
+      line.text = "";
+      line.full = false;
+    }
+  };
+
+  return {
+    write(step, stream, bytes) {
+      const lines = open.get(step) ?? {};
+      open.set(step, lines);
+      const line = (lines[stream] ??= {
+        decoder: new StringDecoder("utf8"),
+        text: "",
+        full: false,
+      });
+      append(step, stream, line, line.decoder.write(bytes));
+    },
+    end(step) {
+      for (const stream of ["stdout", "stderr"] as const) {
+        const line = open.get(step)?.[stream];
+        if (line === undefined) continue;
+        append(step, stream, line, line.decoder.end());
+        if (line.text !== "") emit(step, stream, line.text);
+      }
+      open.delete(step);
+    },
+    tail: (step) => tails.get(step) ?? [],
+    drop(step) {
+      open.delete(step);
+      tails.delete(step);
+    },
+  };
+}
+
+/** What a terminal would show of a line in which the carriage was returned. */
+function lastOverprint(text: string): string {
+  const end = text.endsWith("\r") ? text.length - 1 : text.length;
+  return text.slice(text.lastIndexOf("\r", end - 1) + 1, end);
+}
+
+function shorten(line: string): string {
+  return line.length <= MAX_LINE_LENGTH ? line : `${line.slice(0, MAX_LINE_LENGTH - 1)}…`;
+}
