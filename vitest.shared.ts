@@ -9,5 +9,6 @@ export const testConfig: ViteUserConfig = defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    reporters: ["default", ["json", { outputFile: ".vitest-report.json" }]],
   },
 });

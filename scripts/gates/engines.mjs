@@ -2,10 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import semver from "semver";
 import { parse } from "yaml";
+import { NODE_FLOOR } from "../node-floor.mjs";
 import { listPackages } from "../workspace.mjs";
-
-/** The oldest Node we promise; every package we install has to accept exactly this one. */
-const FLOOR = "20.19.0";
 
 /**
  * An install on a newer Node says nothing about the floor, so the lockfile is held against it.
@@ -15,8 +13,8 @@ export async function check(root) {
   const findings = refusals(await readFile(join(root, "pnpm-lock.yaml"), "utf8"));
   for (const { name, manifest } of await listPackages(root)) {
     const range = manifest.engines?.node;
-    if (!manifest.private && range !== `>=${FLOOR}`) {
-      findings.push(`${name} declares engines.node ${range}, not >=${FLOOR}`);
+    if (!manifest.private && range !== `>=${NODE_FLOOR}`) {
+      findings.push(`${name} declares engines.node ${range}, not >=${NODE_FLOOR}`);
     }
   }
   return findings;
@@ -38,8 +36,8 @@ export function refusals(lockfile) {
     if (range === undefined) continue;
     if (semver.validRange(range) === null) {
       findings.push(`${id} has an engines.node that is no range: ${range}`);
-    } else if (!semver.satisfies(FLOOR, range)) {
-      findings.push(`${id} wants Node ${range}, which refuses ${FLOOR}`);
+    } else if (!semver.satisfies(NODE_FLOOR, range)) {
+      findings.push(`${id} wants Node ${range}, which refuses ${NODE_FLOOR}`);
     }
   }
   return findings;
