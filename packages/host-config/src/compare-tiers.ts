@@ -1,6 +1,6 @@
 import { parseBind } from "./bind.js";
 import { capabilitiesBeyond } from "./capabilities.js";
-import type { HostConfig } from "./host-config.js";
+import type { HostConfig, PortBinding } from "./host-config.js";
 
 /** A field in which the first grants what the second does not. */
 export interface GrantDifference {
@@ -103,14 +103,14 @@ function portsBeyond(lower: HostConfig, higher: HostConfig): string[] {
   return Object.entries(lower.PortBindings ?? {}).flatMap(([port, bindings]) => {
     const granted = higher.PortBindings?.[port] ?? [];
     return bindings
-      .filter(
-        (binding) =>
-          !granted.some(
-            (other) => other.HostIp === binding.HostIp && other.HostPort === binding.HostPort,
-          ),
-      )
-      .map((binding) => `${binding.HostIp}:${binding.HostPort}->${port}`);
+      .filter((binding) => !granted.some((other) => covers(other, binding)))
+      .map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}->${port}`);
   });
+}
+
+function covers(other: PortBinding, binding: PortBinding): boolean {
+  const everywhere = other.HostIp === "" || other.HostIp === "0.0.0.0";
+  return (everywhere || other.HostIp === binding.HostIp) && other.HostPort === binding.HostPort;
 }
 
 function ceiling(limit: number | undefined): number {

@@ -1,3 +1,10 @@
+/** Where on the host a port is published. */
+export interface PortBinding {
+  readonly HostIp: string;
+  /** Empty lets the engine choose. */
+  readonly HostPort: string;
+}
+
 /**
  * The part of the engine's `HostConfig` that this project sets, in the engine's own words. An absent
  * field means the engine's default.
@@ -9,10 +16,8 @@ export type HostConfig = {
   /** A network by name, or `host`. */
   readonly NetworkMode: string;
   readonly ExtraHosts: readonly string[];
-  /** An empty `HostPort` lets the engine choose. */
-  readonly PortBindings?: Readonly<
-    Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>
-  >;
+  /** By container port, e.g. `8000/tcp`. */
+  readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;
   /** An init of the engine's as process 1, which reaps orphans and passes signals on. */
   readonly Init?: true;
   readonly ReadonlyRootfs?: true;

@@ -8,7 +8,7 @@ export {
 } from "./engine-fit.js";
 export { HostConfigError, type HostConfigErrorCode } from "./errors.js";
 export { explainTier, type TierExplanation } from "./explain-tier.js";
-export type { HostConfig } from "./host-config.js";
+export type { HostConfig, PortBinding } from "./host-config.js";
 export {
   mountsWorkspace,
   tierEnvironment,

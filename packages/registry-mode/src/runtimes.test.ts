@@ -44,23 +44,24 @@ describe("createRuntimeRegistry", () => {
   });
 
   it("adds the operator's own, in their place and once", () => {
-    const { names, require } = createRuntimeRegistry({ extra: ["echo", "echo", "hermes"] });
+    const registry = createRuntimeRegistry({ extra: ["echo", "echo", "hermes"] });
+    const { names } = registry;
     expect(names).toHaveLength(10);
     expect(names.indexOf("echo")).toBe(names.indexOf("deepagents") + 1);
-    expect(require("echo")).toEqual({
+    expect(registry.require("echo")).toEqual({
       name: "echo",
       origin: "extra",
       mirrored: false,
       templateRef: undefined,
     });
-    expect(require("hermes").origin).toBe("built-in");
+    expect(registry.require("hermes").origin).toBe("built-in");
   });
 
   it("suggests the name that was meant", () => {
-    const { require } = createRuntimeRegistry({ extra: ["my-agent"] });
+    const registry = createRuntimeRegistry({ extra: ["my-agent"] });
     const hintOf = (name: string): string | undefined => {
       try {
-        require(name);
+        registry.require(name);
       } catch (error) {
         return (error as { hint?: string }).hint;
       }
@@ -141,15 +142,15 @@ describe("runtimesFromEnv", () => {
   });
 
   it("reads the template ref of each runtime", () => {
-    const { require } = runtimesFromEnv({
+    const registry = runtimesFromEnv({
       MOLECULE_EXTRA_RUNTIMES: "my-agent",
       MOLECULE_TEMPLATE_REF_CLAUDE_CODE: "release/2",
       MOLECULE_TEMPLATE_REF_MY_AGENT: "v1.0",
       MOLECULE_TEMPLATE_REF_HERMES: "",
     });
-    expect(require("claude-code").templateRef).toBe("release/2");
-    expect(require("my-agent").templateRef).toBe("v1.0");
-    expect(require("hermes").templateRef).toBeUndefined();
+    expect(registry.require("claude-code").templateRef).toBe("release/2");
+    expect(registry.require("my-agent").templateRef).toBe("v1.0");
+    expect(registry.require("hermes").templateRef).toBeUndefined();
   });
 
   it("refuses a ref that git could take for an option, naming the variable", () => {
