@@ -11,7 +11,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { isRuntimeName } from "@molecule-ai/registry-mode";
-import { LocalBuildError } from "./errors.js";
+import { cacheFailure, LocalBuildError } from "./errors.js";
 import { isFullSha } from "./git-object.js";
 
 /** What is known of a checkout; kept beside it as JSON, and written last. */
@@ -142,7 +142,9 @@ export function createCheckoutStore(options: CheckoutStoreOptions): CheckoutStor
     remove,
     async find(runtime, sha) {
       await checkOwner();
-      const found = await load(runtime, sha.slice(0, 12));
+      const found = await load(runtime, sha.slice(0, 12)).catch((cause: unknown) => {
+        throw cacheFailure(directory, "cannot be read", cause);
+      });
       if (found?.record.sha !== sha) return undefined;
       const now = options.now();
       if (now - found.usedAt > TOUCH_INTERVAL_MS) {
@@ -185,16 +187,20 @@ export function createCheckoutStore(options: CheckoutStoreOptions): CheckoutStor
         };
       } catch (cause) {
         if (cause instanceof LocalBuildError) throw cause;
-        throw cacheError(directory, "cannot be written", cause);
+        throw cacheFailure(directory, "cannot be written", cause);
       }
     },
     async publish(scratch, record) {
       const path = filesOf(record.runtime, record.sha);
-      await remove(record.runtime, record.sha);
-      await rename(scratch.files, path);
-      const temporary = join(scratch.path, "record.json");
-      await writeFile(temporary, `${JSON.stringify(record, undefined, 2)}\n`);
-      await rename(temporary, recordOf(record.runtime, record.sha));
+      try {
+        await remove(record.runtime, record.sha);
+        await rename(scratch.files, path);
+        const temporary = join(scratch.path, "record.json");
+        await writeFile(temporary, `${JSON.stringify(record, undefined, 2)}\n`);
+        await rename(temporary, recordOf(record.runtime, record.sha));
+      } catch (cause) {
+        throw cacheFailure(directory, "cannot be written", cause);
+      }
       return { path, record, usedAt: options.now() };
     },
     async removeLeftover(leftover) {
@@ -246,15 +252,7 @@ async function refuseForeign(directory: string): Promise<void> {
   const uid = process.getuid?.();
   if (stats === undefined || uid === undefined) return;
   if (stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0) return;
-  throw cacheError(directory, "belongs to somebody else, or others may write to it", undefined);
-}
-
-function cacheError(directory: string, why: string, cause: unknown): LocalBuildError {
-  return new LocalBuildError("ERR_LOCAL_BUILD_CACHE", `The build cache ${directory} ${why}.`, {
-    hint: "Set MOLECULE_LOCAL_BUILD_CACHE to a directory of your own with room in it.",
-    details: { directory },
-    cause,
-  });
+  throw cacheFailure(directory, "belongs to somebody else, or others may write to it");
 }
 
 /** Undefined for "there is no such file"; every other failure is thrown. */

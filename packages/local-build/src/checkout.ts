@@ -1,7 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import type { EventSink, Redactor } from "@molecule-ai/core";
 import { isProvisionerError } from "@molecule-ai/core";
-import type { GiteaClient, TemplateRepository } from "@molecule-ai/gitea-client";
+import type { GiteaClient, GiteaSettings, TemplateRepository } from "@molecule-ai/gitea-client";
 import type { CheckoutRecord, Scratch } from "./checkout-store.js";
 import { LocalBuildError } from "./errors.js";
 import { objectFormatOf } from "./git-object.js";
@@ -22,7 +22,7 @@ export interface CheckoutOptions {
     /** Undefined: git is not used. */
     readonly path: string | undefined;
     readonly env: Readonly<Record<string, string>>;
-    readonly token: string | undefined;
+    readonly settings: GiteaSettings;
   };
   readonly limits: TemplateLimits;
   readonly redactor: Redactor;
@@ -51,7 +51,7 @@ export async function checkoutCommit(options: CheckoutOptions): Promise<Checkout
       destination: scratch.files,
       gitPath: options.git.path,
       gitEnv: options.git.env,
-      token: options.git.token,
+      settings: options.git.settings,
       redactor: options.redactor,
       limits: options.limits,
       signal: options.signal,

@@ -1,4 +1,9 @@
-import { ProvisionerError, type ProvisionerErrorOptions } from "@molecule-ai/core";
+import {
+  isProvisionerError,
+  ProvisionerError,
+  type JsonObject,
+  type ProvisionerErrorOptions,
+} from "@molecule-ai/core";
 
 export type LocalBuildErrorCode =
   /** The head commit of the template could not be learnt. */
@@ -27,4 +32,32 @@ export class LocalBuildError extends ProvisionerError<LocalBuildErrorCode> {
   constructor(code: LocalBuildErrorCode, message: string, options: ProvisionerErrorOptions = {}) {
     super(code, message, options);
   }
+}
+
+/** Says what could not be done, and keeps everything the cause knows. */
+export function wrapFailure(
+  code: LocalBuildErrorCode,
+  message: string,
+  cause: unknown,
+  details: JsonObject,
+  alternative?: string,
+): LocalBuildError {
+  const known = isProvisionerError(cause) ? cause : undefined;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const hints = [known?.hint, alternative].filter((hint) => hint !== undefined);
+  return new LocalBuildError(code, `${message}: ${why}`, {
+    hint: hints.length === 0 ? undefined : hints.join(" "),
+    retryable: known?.retryable,
+    details: { ...known?.details, ...details, ...(known && { causeCode: known.code }) },
+    cause,
+  });
+}
+
+/** The cache directory failed us. */
+export function cacheFailure(directory: string, why: string, cause?: unknown): LocalBuildError {
+  return new LocalBuildError("ERR_LOCAL_BUILD_CACHE", `The build cache ${directory} ${why}.`, {
+    hint: "Set MOLECULE_LOCAL_BUILD_CACHE to a directory of your own with room in it.",
+    details: { directory },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

@@ -1,5 +1,5 @@
 import { LABELS } from "@molecule-ai/core";
-import { localRepository } from "@molecule-ai/registry-mode";
+import { isRuntimeName, localRepository } from "@molecule-ai/registry-mode";
 import { isFullSha } from "./git-object.js";
 
 /** What an image must be to serve as that of a commit. */
@@ -79,6 +79,7 @@ export function readImageLabels(
     platform === undefined ||
     settings === undefined ||
     install === undefined ||
+    !isRuntimeName(runtime) ||
     !isFullSha(revision) ||
     !isFullSha(tree)
   ) {

@@ -1,1 +1,16 @@
-export {};
+export { cacheKey } from "./cache-key.js";
+export type { CollectedItem, CollectOptions, CollectResult } from "./collect.js";
+export { LocalBuildError, type LocalBuildErrorCode } from "./errors.js";
+export type { TemplateLimits } from "./limits.js";
+export {
+  createLocalBuildSource,
+  type LocalBuildOptions,
+  type LocalBuildSource,
+} from "./local-build-source.js";
+export type { LocalImage } from "./local-images.js";
+export {
+  localBuildSettingsFromEnv,
+  type CollectionLimits,
+  type LocalBuildSettings,
+  type LocalBuildTimeouts,
+} from "./settings.js";

@@ -1,6 +1,7 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Redactor } from "@molecule-ai/core";
+import { gitAuthorization, type GiteaSettings } from "@molecule-ai/gitea-client";
 import { LocalBuildError } from "../errors.js";
 import { objectFormatOf, readCommit, type CommitFacts } from "../git-object.js";
 import { TemplateMeter, type TemplateLimits } from "../limits.js";
@@ -9,7 +10,7 @@ import { runProcess, type ProcessOutcome } from "./process.js";
 export interface GitFetch {
   /** Clone URL without userinfo, `http:` or `https:`. */
   readonly url: string;
-  /** `scheme://host[:port]` of the URL: the only place the token goes. */
+  /** `scheme://host[:port]` of the URL. */
   readonly origin: string;
   readonly sha: string;
   /** An empty directory that git may fill; the caller removes it. */
@@ -19,7 +20,8 @@ export interface GitFetch {
   readonly gitPath: string;
   /** What is passed on of the caller's environment: PATH, proxies, certificates. */
   readonly gitEnv: Readonly<Record<string, string>>;
-  readonly token: string | undefined;
+  /** Who asks, and the one origin that may know it. */
+  readonly settings: GiteaSettings;
   readonly redactor: Redactor;
   readonly limits: TemplateLimits;
   readonly signal: AbortSignal;
@@ -41,7 +43,7 @@ export type GitFetchOutcome =
  * committed: no hooks, no filters, no line-ending conversion, no configuration but ours.
  *
  * The bytes of the commit are hashed here, whatever git says it fetched. `failed` means the fetch
- * itself did not succeed, so that another way may be tried; everything after it throws. The token
+ * itself did not succeed, so that another way may be tried; everything after it throws. The credential
  * travels in the environment only. On abort git and its children are ended.
  */
 export async function fetchCommit(fetch: GitFetch): Promise<GitFetchOutcome> {
@@ -165,12 +167,12 @@ function baseEnvironment(fetch: GitFetch, gitDir: string): Record<string, string
 }
 
 function credentialEnvironment(fetch: GitFetch): Record<string, string> {
-  if (fetch.token === undefined) return {};
-  const basic = Buffer.from(`oauth2:${fetch.token}`).toString("base64");
+  const { credential, origin } = fetch.settings;
+  if (credential === undefined || origin !== fetch.origin) return {};
   return {
     GIT_CONFIG_COUNT: "1",
     GIT_CONFIG_KEY_0: `http.${fetch.origin}/.extraHeader`,
-    GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
+    GIT_CONFIG_VALUE_0: `Authorization: ${gitAuthorization(credential)}`,
   };
 }
 

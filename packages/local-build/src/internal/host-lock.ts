@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "@molecule-ai/core";
+import { cacheFailure } from "../errors.js";
 
 export interface HostLockOptions {
   /** Directory of the lock files. */
@@ -33,11 +34,11 @@ export function createHostLocks(options: HostLockOptions): HostLocks {
   const pathOf = (name: string): string => join(options.directory, `${name}.lock`);
 
   const tryAcquire: HostLocks["tryAcquire"] = async (name) => {
-    await mkdir(options.directory, { recursive: true, mode: 0o700 });
     const { lock } = (await import("proper-lockfile")).default;
     const path = pathOf(name);
     let release: () => Promise<void>;
     try {
+      await mkdir(options.directory, { recursive: true, mode: 0o700 });
       release = await lock(path, {
         lockfilePath: path,
         realpath: false,
@@ -48,7 +49,7 @@ export function createHostLocks(options: HostLockOptions): HostLocks {
       });
     } catch (error) {
       if (isBusy(error)) return undefined;
-      throw error;
+      throw cacheFailure(options.directory, "cannot hold a lock", error);
     }
     return {
       async [Symbol.asyncDispose]() {

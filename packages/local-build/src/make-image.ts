@@ -1,0 +1,142 @@
+import { localImageLatestTag, localImageTag } from "@molecule-ai/registry-mode";
+import type { CheckoutRecord, Scratch } from "./checkout-store.js";
+import { checkoutCommit } from "./checkout.js";
+import { findDockerfile } from "./dockerfile.js";
+import type { EnsureRun } from "./ensure-run.js";
+import { wrapFailure } from "./errors.js";
+import { hasTag, imageLabels, sameTreeTag } from "./image-identity.js";
+import { findSameTree } from "./image-lookup.js";
+
+export interface MadeImage {
+  readonly imageId: string;
+  readonly outcome: "built" | "retagged";
+}
+
+/** Stage `checkout`: the files of exactly that commit into `scratch.files`. */
+export function checkout(
+  run: EnsureRun,
+  commit: { readonly sha: string; readonly committedAt: number | undefined },
+  scratch: Scratch,
+  timeoutMs: number,
+): Promise<CheckoutRecord> {
+  const { gitea, giteaSettings, redactor, settings } = run.dependencies;
+  const subject = `${run.repository.url}@${commit.sha.slice(0, 12)}`;
+  return run.stage(
+    "checkout",
+    { subject, timeoutMs, outcome: (record) => record.via },
+    (signal, progress) =>
+      checkoutCommit({
+        runtime: run.runtime,
+        repository: run.repository,
+        sha: commit.sha,
+        committedAt: commit.committedAt,
+        scratch,
+        gitea,
+        git: { path: settings.gitPath, env: settings.gitEnv, settings: giteaSettings },
+        limits: settings.limits,
+        redactor,
+        signal,
+        onProgress: progress,
+        onEvent: run.onEvent,
+      }),
+  );
+}
+
+/** Stage `build`: tags an image of the same tree, or builds one from `files`. */
+export async function makeImage(
+  run: EnsureRun,
+  files: string,
+  record: CheckoutRecord,
+): Promise<MadeImage> {
+  const made = (await retagSameTree(run, record)) ?? (await build(run, files, record));
+  await tagLatest(run, made.imageId, []);
+  return made;
+}
+
+async function retagSameTree(
+  run: EnsureRun,
+  record: CheckoutRecord,
+): Promise<MadeImage | undefined> {
+  const same = await findSameTree(run, record.tree);
+  if (same === undefined) return undefined;
+  const { engine, settings } = run.dependencies;
+  const tag = localImageTag(run.runtime, record.sha);
+  return run.stage(
+    "build",
+    { subject: tag, timeoutMs: settings.timeouts.headMs, outcome: () => "re-tagged" },
+    async (signal) => {
+      // In this order: the short tag is believed only beside the full one.
+      await engine.images.tag(same.id, sameTreeTag(run.runtime, record.sha), { signal });
+      await engine.images.tag(same.id, tag, { signal });
+      return { imageId: same.id, outcome: "retagged" } as const;
+    },
+  );
+}
+
+async function build(run: EnsureRun, files: string, record: CheckoutRecord): Promise<MadeImage> {
+  const { builder, installId, platform, settings, settingsDigest } = run.dependencies;
+  const dockerfile = await findDockerfile(files, record);
+  const tag = localImageTag(run.runtime, record.sha);
+  return run.stage(
+    "build",
+    { subject: tag, timeoutMs: settings.timeouts.buildMs, outcome: () => "built" },
+    async (signal, progress) => {
+      try {
+        const { imageId } = await builder.build({
+          context: { kind: "directory", path: files },
+          dockerfile,
+          tags: [tag],
+          platform,
+          buildArgs: run.dependencies.build.buildArgs,
+          limits: {
+            contextBytes: settings.limits.templateBytes,
+            contextFiles: settings.limits.templateFiles,
+            ...run.dependencies.build.limits,
+          },
+          // The commit's time, because zip archives know no time before 1980.
+          sourceDateEpoch: Math.floor((record.committedAt ?? 0) / 1000),
+          labels: imageLabels({
+            runtime: run.runtime,
+            platform,
+            settings: settingsDigest,
+            installId,
+            sha: record.sha,
+            tree: record.tree,
+            source: record.source,
+            committedAt: record.committedAt,
+          }),
+          signal,
+          onEvent: (event) => {
+            progress();
+            run.onEvent(event);
+          },
+        });
+        return { imageId, outcome: "built" };
+      } catch (error) {
+        signal.throwIfAborted();
+        throw wrapFailure(
+          "ERR_LOCAL_BUILD_FAILED",
+          `Building ${tag} from ${record.source} failed`,
+          error,
+          { runtime: run.runtime, image: tag, repository: record.source, revision: record.sha },
+        );
+      }
+    },
+  );
+}
+
+/** `latest` is what following the head last came to; a failure is only said. */
+export async function tagLatest(
+  run: EnsureRun,
+  imageId: string,
+  tags: readonly string[],
+): Promise<void> {
+  const latest = localImageLatestTag(run.runtime);
+  if (!run.request.follows || hasTag({ tags }, latest)) return;
+  try {
+    await run.dependencies.engine.images.tag(imageId, latest, { signal: run.signal });
+  } catch (error) {
+    run.signal.throwIfAborted();
+    run.warn("LOCAL_BUILD_LATEST_TAG", `The image could not be tagged ${latest}`, error);
+  }
+}
