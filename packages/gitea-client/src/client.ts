@@ -28,6 +28,15 @@ export interface HeadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ServerVersion {
+  /** `unknown` for a server without a version to ask for, as Gogs is. */
+  readonly product: "Gitea" | "Forgejo" | "unknown";
+  /** As the server gives it; `unknown` when it gives none. */
+  readonly version: string;
+  /** Unix milliseconds on the server's clock, to the second. */
+  readonly date: number | undefined;
+}
+
 export interface GiteaClient extends AsyncDisposable {
   /** Resolves the head of a repository: one call when branch `main` exists. */
   resolveHead(repository: TemplateRepository, options?: HeadOptions): Promise<TemplateHead>;
@@ -37,9 +46,9 @@ export interface GiteaClient extends AsyncDisposable {
     sha: string,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<Readable>;
-  /** Server product and version for `doctor`. */
+  /** Product, version and clock of the server. */
   version(
     repository: TemplateRepository,
     options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<{ readonly version: string; readonly date: number | undefined }>;
+  ): Promise<ServerVersion>;
 }

@@ -11,7 +11,7 @@ export interface Answer {
 /** Where a body ends before its end: the connection is dropped, or stays open in silence. */
 export interface Cut {
   readonly afterBytes: number;
-  readonly then: "drop" | "stall";
+  readonly ending: "drop" | "stall";
 }
 
 export function jsonAnswer(status: number, value: unknown, indent?: number): Answer {
@@ -48,7 +48,7 @@ export async function sendAnswer(
   for await (const chunk of chunks) {
     if (chunk.byteLength >= left) {
       await write(response, chunk.subarray(0, left));
-      if (cut?.then === "drop") response.destroy();
+      if (cut?.ending === "drop") response.destroy();
       else if (!response.destroyed) await once(response, "close");
       return;
     }

@@ -31,8 +31,12 @@ export type GiteaFault = Aim &
     | { readonly kind: "html" }
     /** 200 that says JSON and is not. */
     | { readonly kind: "malformed" }
-    /** The right answer inside too many bytes (default 10 MB). */
-    | { readonly kind: "oversized"; readonly bytes?: number | undefined }
+    /** The right answer inside too many bytes (default 10 MB), also without telling its length. */
+    | {
+        readonly kind: "oversized";
+        readonly bytes?: number | undefined;
+        readonly chunked?: boolean | undefined;
+      }
     /** To the same path of another origin, or to `to` (a URL or a path). Default status 302. */
     | {
         readonly kind: "redirect";
@@ -100,8 +104,8 @@ export function answerInstead(fault: GiteaFault | undefined, target: string): An
 
 /** Where the body of an answer ends too early. */
 export function cutOf(fault: GiteaFault | undefined): Cut | undefined {
-  if (fault?.kind === "stall") return { afterBytes: fault.afterBytes ?? 16, then: "stall" };
-  if (fault?.kind === "truncated") return { afterBytes: fault.afterBytes ?? 16, then: "drop" };
+  if (fault?.kind === "stall") return { afterBytes: fault.afterBytes ?? 16, ending: "stall" };
+  if (fault?.kind === "truncated") return { afterBytes: fault.afterBytes ?? 16, ending: "drop" };
   return undefined;
 }
 
@@ -112,11 +116,13 @@ export function reshape(answer: Answer, fault: GiteaFault | undefined): Answer {
   }
   const record = JSON.parse(Buffer.from(answer.body).toString("utf8")) as Record<string, unknown>;
   switch (fault.kind) {
-    case "oversized":
-      return jsonAnswer(200, {
-        ...record,
-        padding: "x".repeat(fault.bytes ?? 10 * 1024 * 1024),
-      });
+    case "oversized": {
+      const padding = "x".repeat(fault.bytes ?? 10 * 1024 * 1024);
+      const large = jsonAnswer(200, { ...record, padding });
+      return fault.chunked === true
+        ? { ...large, body: inChunks(large.body as Uint8Array) }
+        : large;
+    }
     case "short-sha":
       return jsonAnswer(
         200,
@@ -137,6 +143,10 @@ export function reshape(answer: Answer, fault: GiteaFault | undefined): Answer {
     default:
       return answer;
   }
+}
+
+async function* inChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += 65_536) yield bytes.subarray(at, at + 65_536);
 }
 
 /** Changes the commit in the answer about a branch, a tag or a commit. */

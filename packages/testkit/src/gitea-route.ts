@@ -17,8 +17,11 @@ export interface GiteaRoute {
 
 /** Reads the path of a request; undefined when it is outside the base path or not well formed. */
 export function routeOf(request: IncomingMessage, basePath: string): GiteaRoute | undefined {
-  const url = URL.parse(request.url ?? "/", "http://server.invalid");
-  if (url === null || !url.pathname.startsWith(`${basePath}/`)) return undefined;
+  const target = request.url ?? "/";
+  const base = "http://server.invalid";
+  if (!URL.canParse(target, base)) return undefined;
+  const url = new URL(target, base);
+  if (!url.pathname.startsWith(`${basePath}/`)) return undefined;
   let segments: string[];
   try {
     segments = url.pathname
