@@ -36,7 +36,7 @@ export function formatBind(source: string, target: string, readOnly: boolean): s
   return `${source}:${target}${readOnly ? ":ro" : ""}`;
 }
 
-export interface ParsedBind {
+interface ParsedBind {
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
