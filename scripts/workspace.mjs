@@ -9,8 +9,8 @@ import { join, relative } from "node:path";
  * @property {Record<string, any>} manifest
  */
 
+/** Folders of packages; every other folder of the checkout may be one package. */
 const FOLDERS = ["packages", "apps"];
-const SINGLE = ["bench", "examples", "scripts"];
 
 /**
  * Every package of the workspace, in the order of its folder names.
@@ -18,9 +18,8 @@ const SINGLE = ["bench", "examples", "scripts"];
  * @returns {Promise<WorkspacePackage[]>}
  */
 export async function listPackages(root) {
-  const dirs = SINGLE.map((folder) => join(root, folder));
+  const dirs = (await readdir(root)).map((entry) => join(root, entry));
   for (const folder of FOLDERS) {
-    if (!existsSync(join(root, folder))) continue;
     for (const entry of await readdir(join(root, folder))) dirs.push(join(root, folder, entry));
   }
   const packages = [];

@@ -1,0 +1,201 @@
+// From a fresh clone to an agent that answers: `npm run quickstart`. `-- --stop` ends what it left
+// running.
+import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ensureBaseImage } from "./base-image.mjs";
+import { cliPath, runCli } from "./cli.mjs";
+import { ensureEngine, startedEngineRuns, stopStartedEngine } from "./engine.mjs";
+import { installDependencies, runTurbo } from "./install.mjs";
+import { requireNode } from "./node-floor.mjs";
+import { interruptible, Interrupted } from "./signals.mjs";
+import { createStages, formatSeconds } from "./stages.mjs";
+import { startTemplateServer } from "./template-server.mjs";
+import { createUndo } from "./undo.mjs";
+
+const WORKSPACE = "quickstart";
+const RUNTIME = "hello";
+const QUESTION = "Are you there?";
+const ANSWER_LIMIT_MS = 30_000;
+const BUILD = ["build", "--filter=@molecule-ai/cli", "--filter=@molecule-ai/testkit"];
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const stateDir = join(root, ".quickstart");
+const log = join(stateDir, "quickstart.log");
+const stages = createStages(process.stdout);
+const undo = createUndo(stages.say);
+
+/**
+ * Set once the workspace is up: from then on an interrupt leaves it running.
+ * @type {string | undefined}
+ */
+let url;
+
+requireNode(process.version);
+const { signal, release } = interruptible(stages.say);
+try {
+  const [flag, ...rest] = process.argv.slice(2);
+  if (flag === "--stop" && rest.length === 0) await stop();
+  else if (flag === undefined) await start();
+  else {
+    stages.say("Usage: npm run quickstart [-- --stop]");
+    process.exitCode = 2;
+  }
+} catch (error) {
+  await undo.run();
+  if (error instanceof Interrupted) {
+    process.exitCode = error.exitCode;
+    stages.say(
+      url === undefined
+        ? "Nothing half-made is left; the same command goes on from here."
+        : `The workspace is whole and runs at ${url}; npm run quickstart -- --stop ends it.`,
+    );
+  } else {
+    stages.say(`\n${error instanceof Error ? error.message : error}\n`);
+    if (existsSync(log)) stages.say(`Everything that was printed on the way: ${log}`);
+    process.exitCode = 1;
+  }
+} finally {
+  release();
+}
+
+async function start() {
+  await mkdir(stateDir, { recursive: true });
+  await rm(log, { force: true });
+  stages.say("");
+  await stages.run("dependencies", async () => {
+    const outcome = await installDependencies(root, { signal, log });
+    return { outcome, value: undefined };
+  });
+  await stages.run("build", async () => {
+    const { stdout } = await runTurbo(root, BUILD, { signal, log });
+    return { outcome: stdout.includes("FULL TURBO") ? "unchanged" : "built", value: undefined };
+  });
+  const engine = await stages.run("engine", async () => {
+    const { engine: value, outcome } = await ensureEngine({ root, stateDir, signal, log, undo });
+    return { outcome, value };
+  });
+  await stages.run("base image", async () => {
+    const outcome = await ensureBaseImage({ engine, signal, log });
+    return { outcome, value: undefined };
+  });
+  await engine[Symbol.asyncDispose]();
+  const templates = await stages.run("template server", async () => {
+    const value = await startTemplateServer(root);
+    undo.add("the template server", value.close);
+    return { outcome: value.origin, value };
+  });
+  const workspace = await stages.run("workspace", (detail) => provision(templates, detail));
+  // From here on the workspace is whole, and with it the engine it runs on.
+  undo.keep();
+  url = workspace["url"];
+  await templates.close();
+  const answer = await stages.run("question", () => ask(workspace["url"]));
+  stages.say(await summary(workspace, answer));
+}
+
+/**
+ * Brings the workspace up with the real program; one that an earlier run left is followed up to the
+ * newest template beside the old one, which is then swapped out.
+ * @param {Awaited<ReturnType<typeof startTemplateServer>>} templates
+ * @param {(text: string) => void} detail
+ */
+async function provision(templates, detail) {
+  const env = {
+    MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX: templates.repositoryPrefix,
+    MOLECULE_EXTRA_RUNTIMES: templates.runtimes.join(","),
+    // What a person has set for templates of their own must not reach the embedded server.
+    MOLECULE_GITEA_TOKEN: undefined,
+    MOLECULE_IMAGE_REGISTRY: undefined,
+  };
+  const { workspaces } = await runCli(root, ["ls"], { signal, log, env });
+  const exists = workspaces.some((/** @type {{ id: string }} */ { id }) => id === WORKSPACE);
+  const args = exists
+    ? ["restart", WORKSPACE, "--upgrade"]
+    : ["up", RUNTIME, "--id", WORKSPACE, "--name", WORKSPACE];
+  const value = await runCli(root, args, {
+    signal,
+    log,
+    env,
+    onEvent(event) {
+      if (event["type"] === "stage.started") detail(`${event["stage"]}: ${event["subject"]}`);
+      if (event["type"] === "build.vertex") detail(`build: ${event["name"]}`);
+      if (event["type"] === "undone") stages.say(`undone: ${event["what"]}`);
+    },
+  });
+  const image = value["image"].outcome === "present" ? "cache hit" : value["image"].outcome;
+  return { outcome: `${exists ? "replaced" : "started"}, image ${image}`, value };
+}
+
+/** @param {string} url */
+async function ask(url) {
+  const message = {
+    kind: "message",
+    role: "user",
+    messageId: "quickstart-1",
+    parts: [{ kind: "text", text: QUESTION }],
+  };
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "message/send", params: { message } }),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_LIMIT_MS)]),
+  }).catch((error) => {
+    signal.throwIfAborted();
+    throw error;
+  });
+  const { result, error } = /** @type {any} */ (await response.json());
+  const text = result?.parts?.[0]?.text;
+  if (typeof text !== "string") {
+    throw new Error(`The agent gave no answer: ${JSON.stringify(error ?? result)}`);
+  }
+  return { outcome: "answered", value: text };
+}
+
+/**
+ * @param {Record<string, any>} workspace
+ * @param {string} answer
+ */
+async function summary(workspace, answer) {
+  const program = `node ${relative(process.cwd(), cliPath(root))}`;
+  const timings = workspace["timings"]
+    .map((/** @type {any} */ { stage, durationMs }) => `${stage} ${formatSeconds(durationMs)}`)
+    .join(", ");
+  const lines = [
+    "",
+    `  you     ${QUESTION}`,
+    `  agent   ${answer}`,
+    "",
+    `  url     ${workspace["url"]}`,
+    `  stages  ${timings}`,
+    `  total   ${stages.total()}`,
+    "",
+    `  look    ${program} ls`,
+    `  logs    ${program} logs -f ${WORKSPACE}`,
+    `  stop    ${program} rm ${WORKSPACE}`,
+  ];
+  if (await startedEngineRuns(stateDir)) {
+    lines.push("          npm run quickstart -- --stop   also ends the engine that was started");
+  }
+  return lines.join("\n");
+}
+
+/** Removes the workspace and ends the engine that an earlier run started, if it did. */
+async function stop() {
+  await mkdir(stateDir, { recursive: true });
+  if (!existsSync(cliPath(root))) {
+    stages.say("There is nothing to stop: npm run quickstart did not get as far as a workspace.");
+    return;
+  }
+  await stages.run("workspace", async () => {
+    const { workspaces } = await runCli(root, ["ls"], { signal, log });
+    const exists = workspaces.some((/** @type {{ id: string }} */ { id }) => id === WORKSPACE);
+    if (exists) await runCli(root, ["rm", WORKSPACE], { signal, log });
+    return { outcome: exists ? "removed" : "there was none", value: undefined };
+  });
+  await stages.run("engine", async () => {
+    const stopped = await stopStartedEngine(stateDir);
+    return { outcome: stopped ? "stopped" : "not ours: left as it is", value: undefined };
+  });
+}
