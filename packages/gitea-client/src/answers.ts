@@ -18,6 +18,7 @@ const commit = z.object({
   sha: z.string(),
   commit: z.object({ author: z.object({ date: time }).nullish() }).nullish(),
 });
+const tree = z.object({ commit: z.object({ tree: z.object({ sha: z.string() }) }) });
 const repository = z.object({ default_branch: z.string() });
 const version = z.object({ version: z.string() });
 
@@ -42,6 +43,12 @@ export function parseCommit(value: unknown, subject: string): CommitAnswer {
   if (!answer.success) throw shaMissing(subject, answer.error);
   const { sha, commit: details } = answer.data;
   return { sha: parseSha(sha, subject), committedAt: parseTime(details?.author?.date) };
+}
+
+/** Reads the tree out of the answer about a commit; undefined when it holds none. */
+export function parseTree(value: unknown, subject: string): string | undefined {
+  const answer = tree.safeParse(value);
+  return answer.success ? parseSha(answer.data.commit.tree.sha, subject) : undefined;
 }
 
 /** Reads the default branch out of the answer about a repository. */

@@ -46,6 +46,15 @@ export interface GiteaClient extends AsyncDisposable {
     sha: string,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<Readable>;
+  /**
+   * The git tree of a commit: 40 or 64 lower-case hex digits. Undefined when the server does not know
+   * the commit or does not tell trees, as Gogs does not.
+   */
+  commitTree(
+    repository: TemplateRepository,
+    sha: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<string | undefined>;
   /** Product, version and clock of the server. */
   version(
     repository: TemplateRepository,

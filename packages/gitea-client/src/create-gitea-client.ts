@@ -5,6 +5,7 @@ import {
   parseCommit,
   parseDefaultBranch,
   parseTag,
+  parseTree,
   parseVersion,
   type CommitAnswer,
 } from "./answers.js";
@@ -69,18 +70,15 @@ export function createGiteaClient(options: GiteaClientOptions = {}): GiteaClient
     return head === undefined ? undefined : { repository, ref: branch, ...head };
   };
 
-  /** `revision` is a full commit, or what Gogs takes for one. */
   const askCommit = async (
     repository: TemplateRepository,
-    revision: string,
+    sha: string,
     signal: AbortSignal,
   ): Promise<CommitAnswer | undefined> => {
-    const subject = `commit ${revision} of ${repository.url}`;
-    // Without these a large commit would not fit into the limit of an answer.
-    const url = `${repositoryApiUrl(repository)}/git/commits/${revision}?stat=false&verification=false&files=false`;
+    const subject = `commit ${sha} of ${repository.url}`;
     return (
-      (await askJson(repository, url, subject, signal, parseCommit)) ??
-      (await askGogsCommit(repository, revision, signal))
+      (await askJson(repository, commitUrl(repository, sha), subject, signal, parseCommit)) ??
+      (await askGogsCommit(repository, sha, signal))
     );
   };
 
@@ -187,13 +185,7 @@ export function createGiteaClient(options: GiteaClientOptions = {}): GiteaClient
       ),
 
     async archive(repository, sha, { signal } = {}) {
-      if (!isCommit(sha)) {
-        throw new GiteaError(
-          "ERR_GITEA_REF_INVALID",
-          `${JSON.stringify(sha.slice(0, 100))} is no full commit.`,
-          { hint: "Resolve it first: an archive is of one commit only." },
-        );
-      }
+      requireCommit(sha);
       const subject = `the archive of ${sha} of ${repository.url}`;
       // Outlives the time limit of the call: it ends the answer whose body is still being read.
       const body = await limited(repository, signal, (limit) =>
@@ -222,6 +214,14 @@ export function createGiteaClient(options: GiteaClientOptions = {}): GiteaClient
         origin: repository.origin,
         subject,
       });
+    },
+
+    async commitTree(repository, sha, { signal } = {}) {
+      requireCommit(sha);
+      const subject = `commit ${sha} of ${repository.url}`;
+      return limited(repository, signal, (limit) =>
+        askJson(repository, commitUrl(repository, sha), subject, limit, parseTree),
+      );
     },
 
     version: (repository, { signal } = {}) =>
@@ -275,6 +275,20 @@ async function readJson(answer: Answer, subject: string, maxBytes: number): Prom
       },
     );
   }
+}
+
+function commitUrl(repository: TemplateRepository, sha: string): string {
+  // Without the query a large commit would not fit into the limit of an answer.
+  return `${repositoryApiUrl(repository)}/git/commits/${sha}?stat=false&verification=false&files=false`;
+}
+
+function requireCommit(sha: string): void {
+  if (isCommit(sha)) return;
+  throw new GiteaError(
+    "ERR_GITEA_REF_INVALID",
+    `${JSON.stringify(sha.slice(0, 100))} is no full commit.`,
+    { hint: "Resolve the branch or tag first." },
+  );
 }
 
 function repositoryNotFound(repository: TemplateRepository): GiteaError {

@@ -150,7 +150,7 @@ async function follow(
 
 function redirectTarget(question: Question, from: URL, location: string): URL {
   const { origin, basePath } = question.repository;
-  const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  const target = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   if (target?.origin === origin && target.pathname.startsWith(`${basePath}/`)) {
     target.username = "";
     target.password = "";
