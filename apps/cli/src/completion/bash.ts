@@ -1,0 +1,94 @@
+import { flagsOf, type CommandShape } from "./shape.js";
+import { SHELLS } from "./shells.js";
+
+/** A completion script for bash 3.2 and newer. */
+export function bashScript(program: string, commands: readonly CommandShape[]): string {
+  const fn = `_${program.replaceAll("-", "_")}`;
+  const cases = commands.map(
+    (command) => `    ${command.name})
+      options="${flagsOf(command, () => true).join(" ")}"
+      valued=" ${flagsOf(command, ({ takesValue }) => takesValue).join(" ")} "
+      operand=${command.operand}
+      most=${command.repeated ? 99 : 1}
+      ;;`,
+  );
+  return `# bash completion of ${program}
+# Load it with: source <(${program} completion bash)
+
+${fn}() {
+  local program="\${COMP_WORDS[0]}" current="\${COMP_WORDS[COMP_CWORD]}"
+  local command="" options="" valued=" " operand=none most=0 seen=0 i word line
+  local candidates=()
+  COMPREPLY=()
+
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="\${COMP_WORDS[i]}"
+    if [[ -z $command ]]; then
+      [[ $word == -* ]] || command="$word"
+    elif [[ $word == -- ]]; then
+      return
+    fi
+  done
+
+  if [[ -z $command ]]; then
+    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} help --help --version" -- "$current"))
+    return
+  fi
+
+  case "$command" in
+${cases.join("\n")}
+    help)
+      COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")}" -- "$current"))
+      return
+      ;;
+  esac
+
+  # The value of an option: a file as good as anything.
+  if ((COMP_CWORD > 1)) && [[ $valued == *" \${COMP_WORDS[COMP_CWORD - 1]} "* ]]; then
+    compopt -o default 2>/dev/null
+    return
+  fi
+  if [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$options --help" -- "$current"))
+    return
+  fi
+
+  # Operands before this one; the command itself is the first word that is no option.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="\${COMP_WORDS[i]}"
+    if [[ $valued == *" $word "* ]]; then
+      i=$((i + 1))
+    elif [[ $word != -* ]]; then
+      seen=$((seen + 1))
+    fi
+  done
+  if ((seen > most)); then
+    compopt -o default 2>/dev/null
+    return
+  fi
+
+  case "$operand" in
+    shells)
+      candidates=(${SHELLS.join(" ")})
+      ;;
+    workspaces | runtimes)
+      while IFS= read -r line; do candidates+=("$line"); done \\
+        < <("$program" __complete "$operand" 2>/dev/null </dev/null)
+      ;;
+    paths)
+      while IFS= read -r line; do candidates+=("$line:"); done \\
+        < <("$program" __complete workspaces 2>/dev/null </dev/null)
+      compopt -o default -o nospace 2>/dev/null
+      ;;
+  esac
+  for word in "\${candidates[@]}"; do
+    if [[ $word == "$current"* ]]; then
+      printf -v line %q "$word"
+      COMPREPLY+=("$line")
+    fi
+  done
+}
+
+complete -F ${fn} ${program}
+`;
+}
