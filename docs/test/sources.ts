@@ -22,7 +22,7 @@ export function readDoc(name: string): string {
   return readFileSync(join(import.meta.dirname, "..", name), "utf8");
 }
 
-/** First cell of every row of every table in a Markdown text that is one inline code span. */
+/** The inline code span that begins the first cell, for every table row that has one. */
 export function firstCodeCells(markdown: string): string[] {
-  return [...markdown.matchAll(/^\|\s*`([^`|]+)`\s*\|/gm)].map((match) => match[1] ?? "");
+  return [...markdown.matchAll(/^\|\s*`([^`|]+)`/gm)].map((match) => match[1] ?? "");
 }
