@@ -50,7 +50,6 @@ export class WorkspaceError extends ProvisionerError<WorkspaceErrorCode> {
 
 /** Why an image did not become present on the engine. */
 export type ImageSourceErrorCode =
-  | "ERR_IMAGE_RUNTIME_UNKNOWN"
   | "ERR_IMAGE_REF_UNSUPPORTED"
   | "ERR_IMAGE_NOT_PRESENT"
   | "ERR_IMAGE_PULL_FAILED"

@@ -1,5 +1,7 @@
 export { validateConfigSource, type ConfigSource } from "./config-source.js";
 export { defaultConfigYaml, type DefaultConfig } from "./config-yaml.js";
+export { createProvisioner, type ProvisionerOptions } from "./create-provisioner.js";
+export { createDockerBackend, type DockerBackendOptions } from "./docker/create-docker-backend.js";
 export { RESERVED_ENV_NAMES } from "./environment.js";
 export {
   ImageSourceError,
@@ -7,6 +9,13 @@ export {
   type ImageSourceErrorCode,
   type WorkspaceErrorCode,
 } from "./errors.js";
+export {
+  createImagePuller,
+  type EnsureImage,
+  type ImagePullerOptions,
+  type PullRequest,
+} from "./image-puller.js";
+export { isRunning } from "./is-running.js";
 export {
   claudeSessionVolumeName,
   configVolumeName,
@@ -16,7 +25,12 @@ export {
   internalUrl,
 } from "./names.js";
 export { planWorkspace, type PlanInputs } from "./plan-workspace.js";
+export type { Probe, ProbeAnswer } from "./probe.js";
 export type * from "./provisioner.js";
+export {
+  createRegistryImageSource,
+  type RegistryImageSourceOptions,
+} from "./registry-image-source.js";
 export {
   provisionerSettingsFromEnv,
   type PlanSettings,

@@ -33,6 +33,8 @@ export interface WorkspaceDetails extends WorkspaceSummary {
   readonly restartCount: number;
   /** The process was ended for want of memory. */
   readonly oomKilled: boolean;
+  /** What the image's own health check says. */
+  readonly health: "none" | "starting" | "healthy" | "unhealthy";
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
   readonly volumes: readonly {

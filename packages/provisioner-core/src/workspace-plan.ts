@@ -1,4 +1,4 @@
-import type { Tier } from "@molecule-ai/host-config";
+import type { HostConfig, Tier } from "@molecule-ai/host-config";
 
 export interface PlannedVolume {
   readonly name: string;
@@ -36,7 +36,7 @@ export interface WorkspacePlan {
     /** `NAME=value` in the order they are given; later entries win. */
     readonly env: readonly string[];
     readonly networkAlias: string | undefined;
-    readonly hostConfig: Readonly<Record<string, unknown>>;
+    readonly hostConfig: HostConfig;
   };
   readonly network:
     { readonly name: string; readonly labels: Readonly<Record<string, string>> } | undefined;

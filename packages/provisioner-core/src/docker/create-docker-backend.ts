@@ -1,0 +1,106 @@
+import {
+  createRedactor,
+  isInstallId,
+  isProvisionerError,
+  systemClock,
+  type Clock,
+  type Redactor,
+} from "@molecule-ai/core";
+import type { DockerEngine } from "@molecule-ai/docker-engine";
+import { WorkspaceError } from "../errors.js";
+import type { WorkspaceBackend } from "../workspace-backend.js";
+import type { DockerContext } from "./context.js";
+import { toDetails } from "./details.js";
+import { createDockerFiles } from "./files.js";
+import { pauseWorkspace, requireRunning, resumeWorkspace, stopWorkspace } from "./lifecycle.js";
+import { findContainer, installFilter, requireContainer } from "./ownership.js";
+import { recallWorkspace } from "./recall.js";
+import { listOwned, removeOwned, removeWorkspace } from "./removal.js";
+import { startWorkspace } from "./start.js";
+import { summarise, watchWorkspaces } from "./watch.js";
+
+export interface DockerBackendOptions {
+  readonly engine: DockerEngine;
+  /** Identity of this installation: nothing without it is ever stopped or removed. */
+  readonly installId: string;
+  readonly clock?: Clock | undefined;
+  /** Masks secrets in the log lines that errors carry. */
+  readonly redactor?: Redactor | undefined;
+  /** Time between SIGTERM and force; default 10 seconds. */
+  readonly stopGraceSeconds?: number | undefined;
+  /** Use unlabelled volumes that have our names; default false. */
+  readonly adoptVolumes?: boolean | undefined;
+  /**
+   * Whether host paths mean the same here and on the engine's host. Default: true for a socket on
+   * this machine; set it to false inside a container.
+   */
+  readonly sharesFilesystem?: boolean | undefined;
+}
+
+/**
+ * Workspaces as containers of one Docker engine. The engine stays the caller's to dispose. Throws
+ * `ERR_WORKSPACE_SETTINGS_INVALID` for an install id that cannot be a label value.
+ */
+export function createDockerBackend(options: DockerBackendOptions): WorkspaceBackend {
+  const { engine, installId } = options;
+  if (!isInstallId(installId)) {
+    throw new WorkspaceError(
+      "ERR_WORKSPACE_SETTINGS_INVALID",
+      `${JSON.stringify(installId.slice(0, 80))} is not an install id.`,
+      { hint: "Use 1 to 63 of a-z, 0-9, dot, hyphen and underscore." },
+    );
+  }
+  const { kind } = engine.endpoint;
+  const context: DockerContext = {
+    engine,
+    installId,
+    clock: options.clock ?? systemClock,
+    redactor: options.redactor ?? createRedactor(),
+    stopGraceSeconds: options.stopGraceSeconds ?? 10,
+    adoptVolumes: options.adoptVolumes ?? false,
+    sharesFilesystem: options.sharesFilesystem ?? (kind === "unix" || kind === "npipe"),
+  };
+  const { containers } = engine;
+
+  return {
+    start: (plan, startOptions) => startWorkspace(context, plan, startOptions),
+    recall: (id, { signal } = {}) => recallWorkspace(context, id, signal),
+    stop: (id, stopOptions) => stopWorkspace(context, id, stopOptions),
+    pause: (id, { signal } = {}) => pauseWorkspace(context, id, signal),
+    resume: (id, { signal } = {}) => resumeWorkspace(context, id, signal),
+    async inspect(id, { signal } = {}) {
+      const container = await findContainer(context, id, signal);
+      return container === undefined ? undefined : toDetails(engine.endpoint, container);
+    },
+    watch: ({ signal }) => watchWorkspaces(context, signal),
+    async *logs(id, logOptions = {}) {
+      const container = await requireContainer(context, id, logOptions.signal);
+      yield* containers.logs(container.id, logOptions);
+    },
+    async exec(id, request) {
+      const container = await requireContainer(context, id, request.signal);
+      requireRunning(container, id);
+      const { env, ...rest } = request;
+      try {
+        return await containers.exec(container.id, {
+          ...rest,
+          env: Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`),
+        });
+      } catch (error) {
+        if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw error;
+        throw new WorkspaceError("ERR_WORKSPACE_NOT_RUNNING", `Workspace ${id} does not run.`, {
+          hint: "Resume or restart it first.",
+          cause: error,
+        });
+      }
+    },
+    files: createDockerFiles(context),
+    remove: (id, removeOptions) => removeWorkspace(context, id, removeOptions),
+    async list({ signal } = {}) {
+      const filter = { labels: [installFilter(installId)], all: true };
+      return summarise(context, await containers.list(filter, { signal }));
+    },
+    listOwned: ({ signal } = {}) => listOwned(context, signal),
+    removeOwned: (resource, { signal } = {}) => removeOwned(context, resource, signal),
+  };
+}

@@ -1,0 +1,19 @@
+import type { EventSink } from "@molecule-ai/core";
+import type { WorkspaceSeed } from "../workspace-backend.js";
+import type { DockerContext } from "./context.js";
+import type { UndoStack } from "./undo.js";
+
+/** One start under way: what all its steps share. */
+export interface StartRun {
+  readonly context: DockerContext;
+  readonly id: string;
+  /** Tag of this attempt. */
+  readonly attempt: string;
+  /** Labels that tell when and by which attempt something was created. */
+  readonly stamp: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly seed: WorkspaceSeed;
+  readonly undo: UndoStack;
+  readonly signal: AbortSignal | undefined;
+  readonly onEvent: EventSink | undefined;
+}
