@@ -243,7 +243,7 @@ describe("an ignore file", () => {
       "leads out of the context",
       async (): Promise<void> => symlink("/etc/hosts", join(root, ".dockerignore")),
     ],
-    ["is a directory", async (): Promise<void> => void (await mkdir(join(root, ".dockerignore")))],
+    ["is a directory", async (): Promise<void> => mkdir(join(root, ".dockerignore"))],
     ["holds a malformed pattern", async (): Promise<void> => write(".dockerignore", "a\n[b")],
   ])("is refused when it %s", async (_, make) => {
     await write("Dockerfile");

@@ -1,0 +1,226 @@
+import { adviseOnStep } from "./build-hints.js";
+import {
+  oneLine,
+  type BuildOutcome,
+  type FailedStep,
+  type ReportedFailure,
+} from "./build-progress.js";
+import {
+  findBase,
+  findClassicStep,
+  findStep,
+  parseStepName,
+  type DockerfileInstruction,
+  type DockerfileOutline,
+} from "./dockerfile-outline.js";
+import { ImageBuildError, type BuildFailure } from "./errors.js";
+
+export interface FailureContext {
+  readonly backend: "buildkit" | "classic";
+  /** Path inside the context. */
+  readonly dockerfile: string;
+  /** Undefined for a context that was not looked into. */
+  readonly outline: DockerfileOutline | undefined;
+  readonly clean: (text: string) => string;
+}
+
+/** BuildKit's names of the steps that look for an image: a base, or the frontend of `# syntax=`. */
+const BASE_STEP = /^\[internal\] load metadata for (.+)$/s;
+const FRONTEND_STEP = /^resolve image config for (.+)$/s;
+
+/** What the frontend puts before the reason proper. */
+const PREAMBLE = /^(?:failed to (?:solve|create|read|parse)[^:]{0,80}: )+/;
+
+/**
+ * Makes of a failed build the error that says where and why. What failed is told by which step
+ * failed; the engine's text only lends the exit code and the line of a syntax error.
+ */
+export function explainFailure(
+  outcome: BuildOutcome & { readonly failure: ReportedFailure },
+  context: FailureContext,
+): ImageBuildError {
+  const { failure, failedStep } = outcome;
+  const frontend = failedStep === undefined ? null : FRONTEND_STEP.exec(failedStep.name);
+  if (frontend !== null) return explainFrontend(failure, context, frontend[1] ?? "");
+  const base = failedStep === undefined ? null : BASE_STEP.exec(failedStep.name);
+  if (base !== null) {
+    return explainBase(failure, context, failedStep, base[1] ?? "");
+  }
+  if (failedStep === undefined) {
+    return outcome.steps === 0 ? explainSyntax(failure, context) : explainEngine(failure, context);
+  }
+  const step = parseStepName(failedStep.name);
+  if (step !== undefined && /^FROM\b/i.test(step.text)) {
+    const reference = step.text
+      .split(/\s+/)
+      .find((word, index) => index > 0 && !word.startsWith("--"));
+    return explainBase(failure, context, failedStep, reference ?? "");
+  }
+  return explainStep(failure, context, failedStep);
+}
+
+function explainStep(
+  failure: ReportedFailure,
+  context: FailureContext,
+  failedStep: FailedStep,
+): ImageBuildError {
+  const step = parseStepName(failedStep.name);
+  const instruction = findInstruction(failedStep, context);
+  const exitCode = failure.exitCode ?? exitCodeOf(failedStep.error) ?? exitCodeOf(failure.message);
+  const reason = oneLine(
+    failedStep.error === "" ? failure.message : failedStep.error,
+    context.clean,
+  );
+  const text = instruction?.text ?? step?.text ?? failedStep.name;
+  const what = shorten(oneLine(text, context.clean));
+  const result = exitCode === undefined ? `failed: ${reason}` : `failed with exit code ${exitCode}`;
+  return new ImageBuildError(
+    "ERR_BUILD_FAILED",
+    `${what}${place(context, instruction)} ${result}`,
+    {
+      hint: adviseOnStep({
+        keyword: instruction?.keyword ?? step?.text.split(/\s/, 1)[0]?.toUpperCase() ?? "",
+        exitCode,
+        text: [reason, ...failedStep.lastLines].join("\n"),
+      }),
+      failure: describe(context, failedStep, instruction, exitCode),
+      details: { reason },
+    },
+  );
+}
+
+function explainBase(
+  failure: ReportedFailure,
+  context: FailureContext,
+  failedStep: FailedStep | undefined,
+  reference: string,
+): ImageBuildError {
+  const instruction = context.outline && findBase(context.outline, reference);
+  const reason = oneLine(withoutPreamble(failedStep?.error || failure.message), context.clean);
+  const image = oneLine(reference, context.clean);
+  return new ImageBuildError(
+    "ERR_BUILD_BASE_IMAGE",
+    `The base image ${image}${place(context, instruction)} cannot be had: ${reason}`,
+    {
+      hint: "Check its name, tag and platform, and that the engine reaches its registry with the right credentials; or make it locally first.",
+      failure: describe(context, failedStep, instruction, undefined),
+      details: { image, reason },
+    },
+  );
+}
+
+function explainFrontend(
+  failure: ReportedFailure,
+  context: FailureContext,
+  reference: string,
+): ImageBuildError {
+  const image = oneLine(reference, context.clean);
+  const reason = oneLine(withoutPreamble(failure.message), context.clean);
+  return new ImageBuildError(
+    "ERR_BUILD_BASE_IMAGE",
+    `The frontend ${image} that ${context.dockerfile} asks for in its syntax line cannot be had: ${reason}`,
+    {
+      hint: "Remove the # syntax= line if the engine's own Dockerfile frontend is enough, or let the engine reach that registry.",
+      failure: describe(context, undefined, undefined, undefined),
+      details: { image, reason },
+    },
+  );
+}
+
+function explainSyntax(
+  failure: ReportedFailure,
+  context: FailureContext,
+  cause?: unknown,
+): ImageBuildError {
+  const reason = oneLine(withoutPreamble(failure.message), context.clean);
+  const line = lineOf(reason, context.outline);
+  const instruction = context.outline?.instructions.findLast(
+    (candidate) => line !== undefined && candidate.line <= line,
+  );
+  const where = line === undefined ? "" : ` (line ${line})`;
+  return new ImageBuildError(
+    "ERR_BUILD_SYNTAX",
+    `The engine cannot use ${context.dockerfile}${where}: ${reason}`,
+    {
+      hint: "Correct that line of the Dockerfile.",
+      failure: {
+        ...describe(context, undefined, instruction, undefined),
+        line,
+        instruction:
+          instruction === undefined ? undefined : oneLine(instruction.text, context.clean),
+      },
+      details: { reason },
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}
+
+/** The steps went well and then something else did not, such as writing the image. */
+function explainEngine(failure: ReportedFailure, context: FailureContext): ImageBuildError {
+  const reason = oneLine(failure.message, context.clean);
+  return new ImageBuildError(
+    "ERR_BUILD_FAILED",
+    `The engine could not finish the build: ${reason}`,
+    {
+      hint: adviseOnStep({ keyword: "", exitCode: failure.exitCode, text: reason }),
+      failure: describe(context, undefined, undefined, failure.exitCode),
+      details: { reason },
+    },
+  );
+}
+
+/** A Dockerfile that the classic builder refuses before it builds: HTTP 400 and a reason. */
+export function explainRefusal(
+  reason: string,
+  context: FailureContext,
+  cause: unknown,
+): ImageBuildError {
+  return explainSyntax({ message: reason, exitCode: undefined }, context, cause);
+}
+
+function findInstruction(
+  failedStep: FailedStep,
+  { backend, outline }: FailureContext,
+): DockerfileInstruction | undefined {
+  const step = parseStepName(failedStep.name);
+  if (outline === undefined || step === undefined) return undefined;
+  return backend === "buildkit" ? findStep(outline, step) : findClassicStep(outline, step);
+}
+
+function describe(
+  context: FailureContext,
+  failedStep: FailedStep | undefined,
+  instruction: DockerfileInstruction | undefined,
+  exitCode: number | undefined,
+): BuildFailure {
+  return {
+    dockerfile: context.dockerfile,
+    step: failedStep && oneLine(failedStep.name, context.clean),
+    instruction: instruction && oneLine(instruction.text, context.clean),
+    line: instruction?.line,
+    exitCode,
+    lastLines: failedStep?.lastLines ?? [],
+  };
+}
+
+function place(context: FailureContext, instruction: DockerfileInstruction | undefined): string {
+  return instruction === undefined ? "" : ` (${context.dockerfile} line ${instruction.line})`;
+}
+
+function exitCodeOf(text: string): number | undefined {
+  const found = /exit code: (\d{1,10})$/.exec(text.slice(-40).trim())?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+function lineOf(reason: string, outline: DockerfileOutline | undefined): number | undefined {
+  const line = Number(/\bline (\d{1,7})\b/.exec(reason)?.[1] ?? 0);
+  return line >= 1 && line <= (outline?.lines ?? line) ? line : undefined;
+}
+
+function withoutPreamble(text: string): string {
+  return text.replace(PREAMBLE, "");
+}
+
+function shorten(text: string): string {
+  return text.length <= 120 ? text : `${text.slice(0, 119)}…`;
+}

@@ -1,0 +1,186 @@
+import { DockerfileParser, type Instruction } from "dockerfile-ast";
+
+/** One instruction of a Dockerfile. */
+export interface DockerfileInstruction {
+  /** Upper case. */
+  readonly keyword: string;
+  /** Its first line, from 1. */
+  readonly line: number;
+  /** As written, on one line, continuations joined. */
+  readonly text: string;
+}
+
+export interface DockerfileStage {
+  readonly name: string | undefined;
+  readonly from: DockerfileInstruction;
+  /** The image or stage it starts from, as written. */
+  readonly base: string;
+  readonly instructions: readonly DockerfileInstruction[];
+}
+
+/** What is where in a Dockerfile. */
+export interface DockerfileOutline {
+  /** All instructions in their order, also those before the first FROM. */
+  readonly instructions: readonly DockerfileInstruction[];
+  readonly stages: readonly DockerfileStage[];
+  /** The frontend asked for by a `# syntax=` line. */
+  readonly syntax: string | undefined;
+  readonly lines: number;
+}
+
+/** Instructions that BuildKit counts in `[stage 2/5]`, besides FROM. */
+const COUNTED = new Set(["RUN", "COPY", "ADD", "WORKDIR"]);
+
+const MAX_TEXT_LENGTH = 1000;
+
+/** Undefined when nothing can be made of the text; the engine will say why. */
+export function outlineDockerfile(text: string): DockerfileOutline | undefined {
+  try {
+    return outline(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function outline(text: string): DockerfileOutline {
+  const dockerfile = DockerfileParser.parse(text);
+  const lines = text.split(/\r?\n/);
+  const instructions: DockerfileInstruction[] = [];
+  const stages: { -readonly [Key in keyof DockerfileStage]: DockerfileStage[Key] }[] = [];
+  const froms = new Map(dockerfile.getFROMs().map((from) => [from.getRange().start.line, from]));
+  for (const parsed of dockerfile.getInstructions()) {
+    const line = parsed.getRange().start.line;
+    const instruction = describeInstruction(parsed, lines);
+    instructions.push(instruction);
+    const from = instruction.keyword === "FROM" ? froms.get(line) : undefined;
+    const last = stages.at(-1);
+    if (from !== undefined) {
+      stages.push({
+        name: from.getBuildStage()?.toLowerCase(),
+        from: instruction,
+        base: from.getImage() ?? "",
+        instructions: [],
+      });
+    } else if (last !== undefined) {
+      last.instructions = [...last.instructions, instruction];
+    }
+  }
+  return {
+    instructions,
+    stages,
+    syntax: dockerfile
+      .getDirectives()
+      .find((directive) => directive.getName().toLowerCase() === "syntax")
+      ?.getValue(),
+    lines: lines.length,
+  };
+}
+
+function describeInstruction(parsed: Instruction, lines: readonly string[]): DockerfileInstruction {
+  const { start, end } = parsed.getRange();
+  const written = lines
+    .slice(start.line, end.line + 1)
+    .filter((line, index) => index === 0 || !/^\s*#/.test(line))
+    .map((line) => line.trim().replace(/[\\`]$/, ""));
+  return {
+    keyword: parsed.getKeyword(),
+    line: start.line + 1,
+    text: written.join(" ").replace(/\s+/g, " ").trim().slice(0, MAX_TEXT_LENGTH),
+  };
+}
+
+/** A step's name as builders print it, taken apart. */
+export interface StepName {
+  /** `base` of `[linux/amd64 base 2/5]`; empty in a Dockerfile of one unnamed stage. */
+  readonly stage: string;
+  /** From 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The instruction, variables filled in. */
+  readonly text: string;
+}
+
+/** Reads `[stage 2/5] RUN …`; undefined for what is no instruction, such as `[internal] …`. */
+export function parseStepName(name: string): StepName | undefined {
+  const found = /^\[([^\]]{0,200}?) *(\d{1,6})\/(\d{1,6})\] (.*)$/s.exec(name);
+  if (found === null) return undefined;
+  const [, before = "", index, total, text = ""] = found;
+  return {
+    stage: before.split(" ").at(-1) ?? "",
+    index: Number(index),
+    total: Number(total),
+    text,
+  };
+}
+
+/** The instruction a BuildKit step stands for; undefined when that is not certain. */
+export function findStep(
+  outline: DockerfileOutline,
+  step: StepName,
+): DockerfileInstruction | undefined {
+  const keyword = keywordOf(step.text);
+  for (const [index, stage] of outline.stages.entries()) {
+    const name = stage.name ?? (outline.stages.length > 1 ? `stage-${index}` : "");
+    if (name !== step.stage) continue;
+    const counted = stage.instructions.filter((instruction) => COUNTED.has(instruction.keyword));
+    // FROM is a step of its own unless the stage starts from scratch or from another stage; the
+    // triggers of a base image (ONBUILD) make any other difference, and then no count is certain.
+    const offset = step.total - counted.length;
+    if (offset !== 0 && offset !== 1) break;
+    const found = offset === 1 && step.index === 1 ? stage.from : counted[step.index - 1 - offset];
+    if (found?.keyword === keyword) return found;
+  }
+  return onlyOne(outline.instructions, (instruction) => sameText(instruction.text, step.text));
+}
+
+/** The instruction of the classic builder's `Step n/m`; undefined when that is not certain. */
+export function findClassicStep(
+  outline: DockerfileOutline,
+  step: Pick<StepName, "index" | "text">,
+): DockerfileInstruction | undefined {
+  const found = outline.instructions[step.index - 1];
+  return found?.keyword === keywordOf(step.text) ? found : undefined;
+}
+
+/** The FROM that names `reference` (as the engine writes it, `docker.io/library/` in front). */
+export function findBase(
+  outline: DockerfileOutline,
+  reference: string,
+): DockerfileInstruction | undefined {
+  const wanted = shortReference(reference);
+  const written = outline.stages.filter((stage) => shortReference(stage.base) === wanted);
+  if (written[0] !== undefined) return written[0].from;
+  const names = new Set(outline.stages.map((stage) => stage.name));
+  const variable = outline.stages.filter(
+    (stage) => stage.base.includes("$") && !names.has(stage.base),
+  );
+  return variable.length === 1 ? variable[0]?.from : undefined;
+}
+
+function shortReference(reference: string): string {
+  return reference
+    .trim()
+    .replace(/^docker\.io\//, "")
+    .replace(/^library\//, "")
+    .replace(/@sha256:.*$/, "")
+    .replace(/:latest$/, "");
+}
+
+function keywordOf(text: string): string {
+  return (/^\s*([a-z]{1,20})/i.exec(text)?.[1] ?? "").toUpperCase();
+}
+
+function sameText(a: string, b: string): boolean {
+  const plain = (text: string): string =>
+    text
+      .replace(/[\s\\]+/g, " ")
+      .trim()
+      .slice(0, MAX_TEXT_LENGTH)
+      .toLowerCase();
+  return plain(a) === plain(b);
+}
+
+function onlyOne<T>(items: readonly T[], matches: (item: T) => boolean): T | undefined {
+  const found = items.filter(matches);
+  return found.length === 1 ? found[0] : undefined;
+}
