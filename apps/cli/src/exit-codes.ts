@@ -40,7 +40,6 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_IMAGE_PULL_FAILED: "as its cause",
   ERR_IMAGE_REFERENCE_INVALID: "usage",
   ERR_IMAGE_REF_UNSUPPORTED: "usage",
-  ERR_IMAGE_RUNTIME_UNKNOWN: "notFound",
   ERR_RUNTIME_NAME_INVALID: "usage",
   ERR_RUNTIME_REF_INVALID: "usage",
   ERR_RUNTIME_UNKNOWN: "notFound",

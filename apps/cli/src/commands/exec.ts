@@ -1,0 +1,64 @@
+import { openMachine } from "../compose.js";
+import { CliError } from "../errors.js";
+import { readEnvironment } from "../options/environment.js";
+import { createLineSink, createRawSink } from "../output/output-sink.js";
+import type { CommandResult } from "../output/reporter.js";
+import type { CommandContext } from "../run-command.js";
+import { openTerminalSession, processStdin } from "../terminal-session.js";
+
+export interface ExecOptions {
+  readonly interactive?: boolean | undefined;
+  readonly tty?: boolean | undefined;
+  readonly user?: string | undefined;
+  readonly workdir?: string | undefined;
+  readonly env?: readonly string[] | undefined;
+}
+
+/** `exec`: the result's exit code is the program's own. */
+export async function exec(
+  context: CommandContext,
+  query: string,
+  argv: readonly string[],
+  options: ExecOptions,
+): Promise<CommandResult> {
+  const tty = options.tty === true;
+  if (tty) requireTerminal(context);
+  const { env, cwd } = context.settings;
+  const environment = await readEnvironment({
+    assignments: options.env ?? [],
+    files: [],
+    env,
+    cwd,
+  });
+  await using machine = await openMachine(context);
+  const { id } = await machine.find(query, context.signal);
+  const sink = context.json
+    ? createLineSink((stream, text) => {
+        context.onEvent({ type: "output", stream, text });
+      })
+    : createRawSink(context.writeBytes);
+  using session = tty ? openTerminalSession() : undefined;
+  const { exitCode } = await machine.backend.exec(id, {
+    argv,
+    env: environment,
+    user: options.user,
+    workingDir: options.workdir,
+    tty,
+    stdin: session?.stdin ?? (options.interactive === true ? processStdin() : undefined),
+    onResizable: session?.onResizable,
+    onOutput: ({ stream, bytes }) => {
+      sink.write(stream, bytes);
+    },
+    signal: context.signal,
+  });
+  sink.end();
+  return { data: { id }, text: () => "", exitCode };
+}
+
+function requireTerminal(context: CommandContext): void {
+  const { stdin, stdout } = context.terminal;
+  if (!context.json && stdin.isTerminal && stdout.isTerminal) return;
+  throw new CliError("ERR_CLI_USAGE", "--tty needs a terminal on stdin and stdout", {
+    hint: "Leave out -t; -i alone passes a pipe on. With --json there is never a terminal.",
+  });
+}

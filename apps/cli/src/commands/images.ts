@@ -1,0 +1,34 @@
+import type { LocalImage } from "@molecule-ai/local-build";
+import { openLocalBuild, openMachine } from "../compose.js";
+import { formatAge, formatBytes } from "../output/quantity.js";
+import type { CommandResult } from "../output/reporter.js";
+import type { Style } from "../output/style.js";
+import { formatTable } from "../output/table.js";
+import type { CommandContext } from "../run-command.js";
+
+/** `images` */
+export async function images(context: CommandContext): Promise<CommandResult> {
+  await using machine = await openMachine(context);
+  await using localBuild = await openLocalBuild(context, machine);
+  const found = await localBuild.images({ signal: context.signal });
+  const now = context.clock.now();
+  return { data: { images: found }, text: (style) => formatImages(found, now, style) };
+}
+
+export function formatImages(images: readonly LocalImage[], now: number, style: Style): string {
+  if (images.length === 0) return "No images were built here. `build <runtime>` builds one.";
+  return formatTable(
+    images,
+    [
+      { title: "RUNTIME", cell: ({ runtime }) => runtime },
+      { title: "COMMIT", cell: ({ revision }) => revision.slice(0, 12) },
+      { title: "IMAGE", cell: ({ imageId }) => imageId.replace("sha256:", "").slice(0, 12) },
+      { title: "PLATFORM", cell: ({ platform }) => platform ?? "native" },
+      { title: "SIZE", cell: ({ sizeBytes }) => formatBytes(sizeBytes), align: "right" },
+      { title: "BUILT", cell: ({ builtAt }) => formatAge(now - builtAt), align: "right" },
+      { title: "USED", cell: ({ usedAt }) => formatAge(now - usedAt), align: "right" },
+      { title: "USED BY", cell: ({ usedBy }) => usedBy.join(" ") || "-" },
+    ],
+    style.strong,
+  );
+}

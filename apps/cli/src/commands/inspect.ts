@@ -1,0 +1,47 @@
+import type { WorkspaceDetails } from "@molecule-ai/provisioner-core";
+import { openMachine } from "../compose.js";
+import { formatInstant } from "../output/quantity.js";
+import type { CommandResult } from "../output/reporter.js";
+import type { Style } from "../output/style.js";
+import { formatFields } from "../output/table.js";
+import type { CommandContext } from "../run-command.js";
+import { workspaceGone } from "../workspace-gone.js";
+import { formatStatus } from "./list.js";
+
+/** `inspect` */
+export async function inspect(context: CommandContext, query: string): Promise<CommandResult> {
+  await using machine = await openMachine(context);
+  const { id } = await machine.find(query, context.signal);
+  const details = await machine.backend.inspect(id, { signal: context.signal });
+  if (details === undefined) throw workspaceGone(query);
+  return { data: { workspace: details }, text: (style) => formatDetails(details, style) };
+}
+
+export function formatDetails(details: WorkspaceDetails, style: Style): string {
+  const fields: (readonly [string, string | undefined])[] = [
+    ["id", details.id],
+    ["name", details.name],
+    ["runtime", details.runtime],
+    ["tier", String(details.tier)],
+    ["status", formatStatus(details.status, style)],
+    ["exit code", details.status === "running" ? undefined : details.exitCode?.toString()],
+    ["restarts", details.restartCount === 0 ? undefined : String(details.restartCount)],
+    ["url", details.url],
+    ["image", details.image],
+    ["image id", details.imageId],
+    ["digest", details.digest],
+    ["commit", details.revision],
+    ["created", formatInstant(details.createdAt)],
+    ["started", details.startedAt === undefined ? undefined : formatInstant(details.startedAt)],
+    ["finished", details.finishedAt === undefined ? undefined : formatInstant(details.finishedAt)],
+    [
+      "volumes",
+      details.volumes.map(({ name, path }) => `${path}  ${style.faint(name)}`).join("\n"),
+    ],
+    ["env", details.envNames.join("\n")],
+  ];
+  return formatFields(
+    fields.filter((field): field is readonly [string, string] => Boolean(field[1])),
+    style.strong,
+  );
+}
