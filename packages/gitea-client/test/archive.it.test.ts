@@ -167,17 +167,27 @@ describe("archive", () => {
     },
   );
 
-  it("closes its connection when it is given up while the server is silent", async () => {
-    let closed: (() => void) | undefined;
-    const gone = new Promise<void>((resolve) => (closed = resolve));
-    const { origin } = await startSocketServer((socket) => {
-      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n");
-      socket.write(Buffer.from([0x1f, 0x8b]));
-      socket.once("close", () => closed?.());
-    });
-    const stream = await startClient().archive(parseRepository(`${origin}/o/n`), "a".repeat(40));
-    await once(stream, "data");
-    stream.destroy();
-    await gone;
-  });
+  it.each(["abort", "destroy"] as const)(
+    "closes its connection on %s also while the server is silent",
+    async (how) => {
+      let closed: (() => void) | undefined;
+      const gone = new Promise<void>((resolve) => (closed = resolve));
+      const { origin } = await startSocketServer((socket) => {
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n");
+        socket.write(Buffer.from([0x1f, 0x8b]));
+        socket.once("close", () => closed?.());
+      });
+      const controller = new AbortController();
+      // Longer than this test may take: the limit must not be what closes it.
+      const client = startClient({ idleTimeoutMs: 600_000 });
+      const stream = await client.archive(parseRepository(`${origin}/o/n`), "a".repeat(40), {
+        signal: controller.signal,
+      });
+      stream.on("error", () => {});
+      await once(stream, "data");
+      if (how === "abort") controller.abort(new Error("given up"));
+      else stream.destroy();
+      await gone;
+    },
+  );
 });

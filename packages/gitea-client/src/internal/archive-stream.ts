@@ -19,41 +19,50 @@ export function boundArchive(
   },
 ): Readable {
   const { signal, origin, subject, maxBytes } = options;
-  const stream = Readable.from(read(), { objectMode: false });
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let bytes = 0;
+  const stream = new Readable({
+    read() {
+      nextPiece().then(
+        (piece) => stream.push(piece),
+        (error: unknown) => stream.destroy(error as Error),
+      );
+    },
+    destroy(error, callback) {
+      signal?.removeEventListener("abort", onAbort);
+      discard(body);
+      callback(error);
+    },
+  });
   const onAbort = (): void => {
     stream.destroy(signal?.reason as Error);
   };
   signal?.addEventListener("abort", onAbort, { once: true });
-  stream.once("close", () => {
-    signal?.removeEventListener("abort", onAbort);
-    discard(body);
-  });
   if (signal?.aborted === true) onAbort();
   return stream;
 
-  async function* read(): AsyncGenerator<Buffer> {
-    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    let bytes = 0;
-    for (;;) {
-      const next = await nextChunk(chunks);
-      if (next.done === true) break;
-      // A sign-in page with status 200 would otherwise be unpacked.
-      if (bytes === 0 && (next.value[0] !== 0x1f || (next.value[1] ?? 0x8b) !== 0x8b)) {
-        throw new GiteaError(
-          "ERR_GITEA_ANSWER_INVALID",
-          `${origin} answered the question about ${subject} with something other than an archive.`,
-          { hint: "Check that the address belongs to a Gitea, Forgejo or Gogs server." },
-        );
-      }
-      bytes += next.value.byteLength;
-      if (bytes > maxBytes) throw bodyTooLarge(subject, maxBytes, "maxArchiveBytes");
-      yield next.value;
+  /** The next bytes to give on, or null at the end of a whole archive. */
+  async function nextPiece(): Promise<Buffer | null> {
+    const next = await nextChunk();
+    if (next.done === true) {
+      if (bytes === 0) throw disconnected(undefined, origin, subject);
+      return null;
     }
-    if (bytes === 0) throw disconnected(undefined, origin, subject);
+    // A sign-in page with status 200 would otherwise be unpacked.
+    if (bytes === 0 && (next.value[0] !== 0x1f || (next.value[1] ?? 0x8b) !== 0x8b)) {
+      throw new GiteaError(
+        "ERR_GITEA_ANSWER_INVALID",
+        `${origin} answered the question about ${subject} with something other than an archive.`,
+        { hint: "Check that the address belongs to a Gitea, Forgejo or Gogs server." },
+      );
+    }
+    bytes += next.value.byteLength;
+    if (bytes > maxBytes) throw bodyTooLarge(subject, maxBytes, "maxArchiveBytes");
+    return next.value;
   }
 
   // The limit runs only while we wait for the server, not while the reader takes its time.
-  async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {
+  async function nextChunk(): Promise<IteratorResult<Buffer>> {
     const idle = new GiteaError(
       "ERR_GITEA_TIMEOUT",
       `${origin} sent nothing of ${subject} for ${options.idleTimeoutMs} ms.`,
