@@ -5,8 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { run } from "../process.mjs";
 
-/** @param {string} script */
-const sh = (script) => /** @type {const} */ (["sh", ["-c", script]]);
+/**
+ * @param {string} script
+ * @returns {[string, string[]]}
+ */
+const sh = (script) => ["sh", ["-c", script]];
 
 /**
  * Resolves with the process id a script writes to `file`.
