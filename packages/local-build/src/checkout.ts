@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import type { EventSink, Redactor } from "@molecule-ai/core";
 import { isProvisionerError } from "@molecule-ai/core";
 import type { GiteaClient, GiteaSettings, TemplateRepository } from "@molecule-ai/gitea-client";
@@ -14,8 +14,6 @@ export interface CheckoutOptions {
   readonly runtime: string;
   readonly repository: TemplateRepository;
   readonly sha: string;
-  /** As the server told with the head; else what the commit itself says. */
-  readonly committedAt: number | undefined;
   readonly scratch: Scratch;
   readonly gitea: GiteaClient;
   readonly git: {
@@ -44,8 +42,7 @@ export async function checkoutCommit(options: CheckoutOptions): Promise<Checkout
   let gitError: LocalBuildError | undefined;
   if (options.git.path !== undefined) {
     const outcome = await fetchCommit({
-      url: repository.url,
-      origin: repository.origin,
+      repository,
       sha,
       scratch: scratch.path,
       destination: scratch.files,
@@ -74,7 +71,6 @@ async function fromArchive(
   const { sha, repository, gitea, signal } = options;
   try {
     const archive = await gitea.archive(repository, sha, { signal });
-    await mkdir(options.scratch.path, { recursive: true });
     const extracted = await extractArchive(archive, options.scratch.files, options);
     if (extracted.commit !== sha) {
       throw mismatch(
@@ -91,8 +87,8 @@ async function fromArchive(
         message: `${gitError.message} The server's archive of the commit was used instead.`,
       });
     }
-    const committedAt = options.committedAt ?? extracted.committedAt;
-    return await proven(options, "archive", committedAt, undefined, {});
+    const tree = await gitea.commitTree(repository, sha, { signal });
+    return await proven(options, "archive", extracted.committedAt, tree, {});
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof LocalBuildError && error.code !== "ERR_LOCAL_BUILD_CHECKOUT") throw error;

@@ -1,3 +1,4 @@
+import type { TemplateHead } from "@molecule-ai/gitea-client";
 import { localImageTag, type ResolvedImage } from "@molecule-ai/registry-mode";
 import type { Checkout } from "./checkout-store.js";
 import type { EnsureRun } from "./ensure-run.js";
@@ -9,11 +10,6 @@ import { readTemplateTree } from "./template-tree.js";
 
 /** Template files missing beside a present image are worth this long a wait, no longer. */
 const RESTORE_TIMEOUT_MS = 20_000;
-
-interface Commit {
-  readonly sha: string;
-  readonly committedAt: number | undefined;
-}
 
 /**
  * The image of the commit that is asked for: found, re-tagged or built.
@@ -31,7 +27,7 @@ export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
 
   const head = await resolveHead(run);
   const present = await findImage(run, head.sha);
-  return present === undefined ? make(run, head) : usePresent(run, head.sha, present);
+  return present === undefined ? make(run, head.sha) : usePresent(run, head.sha, present);
 }
 
 async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
@@ -39,7 +35,7 @@ async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
   if (ref !== undefined && isFullSha(ref)) {
     const known = await run.dependencies.store.find(run.runtime, ref);
     if (known !== undefined) {
-      return make(run, { sha: ref, committedAt: known.record.committedAt });
+      return make(run, ref);
     }
     throw notOffline(run, `neither image nor files of commit ${ref.slice(0, 12)} are here`);
   }
@@ -49,7 +45,7 @@ async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
   return usePresent(run, newest.sha, newest.image);
 }
 
-function resolveHead(run: EnsureRun): Promise<Commit> {
+function resolveHead(run: EnsureRun): Promise<TemplateHead> {
   const { gitea, settings } = run.dependencies;
   const { url } = run.repository;
   return run.stage(
@@ -108,7 +104,7 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
     const found = await store.find(run.runtime, sha);
     if (found !== undefined) return found;
     await using scratch = await store.createScratch(run.runtime);
-    const record = await checkout(run, { sha, committedAt: undefined }, scratch, timeoutMs);
+    const record = await checkout(run, sha, scratch, timeoutMs);
     return await store.publish(scratch, record);
   } catch (error) {
     run.signal.throwIfAborted();
@@ -118,40 +114,40 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
   }
 }
 
-async function make(run: EnsureRun, commit: Commit): Promise<ResolvedImage> {
-  const made = await makeAlone(run, commit);
+async function make(run: EnsureRun, sha: string): Promise<ResolvedImage> {
+  const made = await makeAlone(run, sha);
   // Outside the lock, which restoring the files would take.
-  return "facts" in made ? usePresent(run, commit.sha, made) : made;
+  return "facts" in made ? usePresent(run, sha, made) : made;
 }
 
 /** Checkout, then re-tag or build, alone on this machine for this runtime. */
-async function makeAlone(run: EnsureRun, commit: Commit): Promise<ResolvedImage | FoundImage> {
+async function makeAlone(run: EnsureRun, sha: string): Promise<ResolvedImage | FoundImage> {
   const { store, settings } = run.dependencies;
   await using _lock = await lockRuntime(run);
   // Whoever held the lock may have done the work.
-  const present = await findImage(run, commit.sha);
+  const present = await findImage(run, sha);
   if (present !== undefined) return present;
 
-  const known = await verifiedCheckout(run, commit.sha);
+  const known = await verifiedCheckout(run, sha);
   if (known !== undefined) {
     try {
       const made = await makeImage(run, known.path, known.record);
-      return resolved(run, commit.sha, made.imageId, known.record, made.outcome, known.path);
+      return resolved(run, sha, made.imageId, known.record, made.outcome, known.path);
     } catch (error) {
-      await store.remove(run.runtime, commit.sha);
-      sayUndone(run, commit.sha);
+      await store.remove(run.runtime, sha);
+      sayUndone(run, sha);
       throw error;
     }
   }
   await using scratch = await store.createScratch(run.runtime);
   try {
-    const record = await checkout(run, commit, scratch, settings.timeouts.checkoutMs);
+    const record = await checkout(run, sha, scratch, settings.timeouts.checkoutMs);
     const made = await makeImage(run, scratch.files, record);
     const { path } = await store.publish(scratch, record);
-    return resolved(run, commit.sha, made.imageId, record, made.outcome, path);
+    return resolved(run, sha, made.imageId, record, made.outcome, path);
   } catch (error) {
     await scratch[Symbol.asyncDispose]();
-    sayUndone(run, commit.sha);
+    sayUndone(run, sha);
     throw error;
   }
 }

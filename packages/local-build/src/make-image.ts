@@ -15,12 +15,12 @@ export interface MadeImage {
 /** Stage `checkout`: the files of exactly that commit into `scratch.files`. */
 export function checkout(
   run: EnsureRun,
-  commit: { readonly sha: string; readonly committedAt: number | undefined },
+  sha: string,
   scratch: Scratch,
   timeoutMs: number,
 ): Promise<CheckoutRecord> {
   const { gitea, giteaSettings, redactor, settings } = run.dependencies;
-  const subject = `${run.repository.url}@${commit.sha.slice(0, 12)}`;
+  const subject = `${run.repository.url}@${sha.slice(0, 12)}`;
   return run.stage(
     "checkout",
     { subject, timeoutMs, outcome: (record) => record.via },
@@ -28,8 +28,7 @@ export function checkout(
       checkoutCommit({
         runtime: run.runtime,
         repository: run.repository,
-        sha: commit.sha,
-        committedAt: commit.committedAt,
+        sha,
         scratch,
         gitea,
         git: { path: settings.gitPath, env: settings.gitEnv, settings: giteaSettings },

@@ -41,6 +41,7 @@ export async function readTemplateTree(
   options: ReadTreeOptions,
 ): Promise<TemplateTree> {
   const meter = new TemplateMeter(options.limits);
+  await setMode(Buffer.from(root), (await lstat(root)).mode, 0o755);
   const tree = await readDirectory(Buffer.from(root), Buffer.alloc(0), options, meter);
   return {
     tree: tree ?? hashTree(options.objectFormat, []),

@@ -1,4 +1,4 @@
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isProvisionerError, LABELS, ProvisionerError } from "@molecule-ai/core";
 import { RegistryModeError } from "@molecule-ai/registry-mode";
@@ -579,19 +579,10 @@ describe("the cache directory", () => {
     await using room = await openRoom();
     const source = room.source();
     await source.ensure("langgraph");
-    const { chmod } = await import("node:fs/promises");
     await chmod(room.cacheDirectory, 0o777);
     await using strict = room.source({
-      settings: { ...(await strictSettings(room)), cacheMustBeOwned: true },
+      settings: { ...room.settings(), cacheMustBeOwned: true },
     });
     expect((await failure(strict.ensure("langgraph"))).code).toBe("ERR_LOCAL_BUILD_CACHE");
   });
 });
-
-async function strictSettings(room: Room) {
-  const { localBuildSettingsFromEnv } = await import("../src/index.js");
-  return localBuildSettingsFromEnv(
-    { PATH: process.env["PATH"], MOLECULE_LOCAL_BUILD_CACHE: room.cacheDirectory },
-    { homeDir: "", tmpDir: "/tmp" },
-  );
-}

@@ -1,17 +1,19 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Redactor } from "@molecule-ai/core";
-import { gitAuthorization, type GiteaSettings } from "@molecule-ai/gitea-client";
+import {
+  credentialFor,
+  gitAuthorization,
+  type GiteaSettings,
+  type TemplateRepository,
+} from "@molecule-ai/gitea-client";
 import { LocalBuildError } from "../errors.js";
 import { objectFormatOf, readCommit, type CommitFacts } from "../git-object.js";
 import { TemplateMeter, type TemplateLimits } from "../limits.js";
 import { runProcess, type ProcessOutcome } from "./process.js";
 
 export interface GitFetch {
-  /** Clone URL without userinfo, `http:` or `https:`. */
-  readonly url: string;
-  /** `scheme://host[:port]` of the URL. */
-  readonly origin: string;
+  readonly repository: TemplateRepository;
   readonly sha: string;
   /** An empty directory that git may fill; the caller removes it. */
   readonly scratch: string;
@@ -87,7 +89,7 @@ export async function fetchCommit(fetch: GitFetch): Promise<GitFetchOutcome> {
   if (commit === undefined) {
     throw new LocalBuildError(
       "ERR_LOCAL_BUILD_COMMIT_MISMATCH",
-      `What git fetched from ${fetch.url} is not commit ${fetch.sha}.`,
+      `What git fetched from ${fetch.repository.url} is not commit ${fetch.sha}.`,
       { hint: "Check the git program and any proxy between this machine and the server." },
     );
   }
@@ -101,7 +103,7 @@ export async function fetchCommit(fetch: GitFetch): Promise<GitFetchOutcome> {
 }
 
 /** Arguments of the one git call that talks to a server. Nothing in it is secret. */
-function fetchArguments(fetch: Pick<GitFetch, "url" | "sha">): string[] {
+function fetchArguments(fetch: Pick<GitFetch, "repository" | "sha">): string[] {
   return [
     "fetch",
     "--progress",
@@ -110,7 +112,7 @@ function fetchArguments(fetch: Pick<GitFetch, "url" | "sha">): string[] {
     "--no-recurse-submodules",
     "--no-write-fetch-head",
     "--",
-    fetch.url,
+    fetch.repository.url,
     fetch.sha,
   ];
 }
@@ -142,7 +144,8 @@ async function writeGitDirectory(gitDir: string, sha: string): Promise<void> {
         "[http]\n\tfollowRedirects = false",
         '[protocol]\n\tversion = 2\n\tallow = never\n[protocol "http"]\n\tallow = always',
         '[protocol "https"]\n\tallow = always',
-        "[fetch]\n\trecurseSubmodules = false\n[submodule]\n\trecurse = false",
+        // One file to watch the size of, however few objects there are.
+        "[fetch]\n\tunpackLimit = 1\n\trecurseSubmodules = false\n[submodule]\n\trecurse = false",
         "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n",
       ].join("\n"),
     ),
@@ -167,11 +170,11 @@ function baseEnvironment(fetch: GitFetch, gitDir: string): Record<string, string
 }
 
 function credentialEnvironment(fetch: GitFetch): Record<string, string> {
-  const { credential, origin } = fetch.settings;
-  if (credential === undefined || origin !== fetch.origin) return {};
+  const credential = credentialFor(fetch.settings, fetch.repository);
+  if (credential === undefined) return {};
   return {
     GIT_CONFIG_COUNT: "1",
-    GIT_CONFIG_KEY_0: `http.${fetch.origin}/.extraHeader`,
+    GIT_CONFIG_KEY_0: `http.${fetch.repository.origin}/.extraHeader`,
     GIT_CONFIG_VALUE_0: `Authorization: ${gitAuthorization(credential)}`,
   };
 }
@@ -250,7 +253,7 @@ function gitError(
   const stderr = outcome.kind === "missing" ? "" : lastLines(fetch.redactor.redact(outcome.stderr));
   return new LocalBuildError(
     "ERR_LOCAL_BUILD_CHECKOUT",
-    `git ${command} of ${fetch.url} at ${fetch.sha.slice(0, 12)} failed (${status})${
+    `git ${command} of ${fetch.repository.url} at ${fetch.sha.slice(0, 12)} failed (${status})${
       stderr === "" ? "" : `: ${stderr.split("\n").at(-1) ?? ""}`
     }.`,
     { retryable: true, details: { command, status, stderr } },
