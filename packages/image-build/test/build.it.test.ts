@@ -107,7 +107,7 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
 
     it("gets exactly the planned context: no .git, links, and names of any length first", async () => {
       await using directory = await directoryOf({
-        [`0${"x".repeat(199)}`]: "long",
+        [`+${"x".repeat(199)}`]: "long",
         ".git/config": "secret",
         "sub/.git": "gitdir: elsewhere",
         ".dockerignore": "Dockerfile\nignored",
@@ -124,7 +124,7 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
         onEvent: (event) => events.push(event),
       });
       const lines = logsOf(events);
-      expect(lines).toContain(`./0${"x".repeat(199)}`);
+      expect(lines).toContain(`./+${"x".repeat(199)}`);
       expect(lines).toContain("/etc/nowhere");
       expect(lines).toContain("755-0-86400");
       expect(lines.filter((line) => /git|ignored$/.test(line))).toEqual([]);
