@@ -11,6 +11,7 @@ const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 
 /** @typedef {import("@molecule-ai/docker-engine").DockerEngine} DockerEngine */
+/** @typedef {Error & { code?: string, hint?: string, details?: { candidates?: unknown } }} EngineFailure */
 
 /**
  * @typedef {object} EngineContext
@@ -30,7 +31,7 @@ const STOP_LIMIT_MS = 30_000;
 export async function ensureEngine(context) {
   const found = await findEngine(context);
   if ("engine" in found) return { engine: found.engine, outcome: describe(found.engine) };
-  if (process.env["DOCKER_HOST"] || !(await mayInstallPackages())) throw found.error;
+  if (!found.error.mayStartOne || !(await mayInstallPackages())) throw found.error;
 
   const packages = hasDockerd() ? [] : ["docker.io", "iptables", "ca-certificates"];
   const installed = await installPackages(packages, context);
@@ -49,7 +50,7 @@ export async function ensureEngine(context) {
 
 /**
  * @param {EngineContext} context
- * @returns {Promise<{ engine: DockerEngine } | { error: Error }>}
+ * @returns {Promise<{ engine: DockerEngine } | { error: EngineMissingError }>}
  */
 async function findEngine({ signal }) {
   const { connectEngine, engineSettingsFromEnv } = await import("@molecule-ai/docker-engine");
@@ -62,28 +63,42 @@ async function findEngine({ signal }) {
     return { engine: await connectEngine({ settings, signal }) };
   } catch (error) {
     signal.throwIfAborted();
-    return { error: new EngineMissingError(/** @type {Error} */ (error)) };
+    return { error: new EngineMissingError(/** @type {EngineFailure} */ (error)) };
   }
 }
 
 /** No engine, and we may not install one here: says what the person has to do. */
 export class EngineMissingError extends Error {
-  /** @param {Error & { hint?: string, details?: { candidates?: unknown } }} cause */
+  /** @param {EngineFailure} cause */
   constructor(cause) {
     super([cause.message, ...candidateLines(cause), "", ...remedy(cause)].join("\n"), { cause });
     this.name = "EngineMissingError";
+    /** False when the person named an engine, or one is there and refuses us. */
+    this.mayStartOne = cause.code === "ERR_ENGINE_UNREACHABLE" && !isNamed(cause);
   }
 }
 
-/** @param {{ details?: { candidates?: unknown } }} error */
-function candidateLines({ details }) {
-  if (!Array.isArray(details?.candidates)) return [];
-  return details.candidates.map(
+/**
+ * @param {EngineFailure} failure
+ * @returns {{ address: string, origin: string, reason: string }[]}
+ */
+function candidatesOf({ details }) {
+  return Array.isArray(details?.candidates) ? details.candidates : [];
+}
+
+/** @param {EngineFailure} failure */
+function isNamed(failure) {
+  return candidatesOf(failure).some(({ origin }) => /^(DOCKER_HOST|context )/.test(origin));
+}
+
+/** @param {EngineFailure} failure */
+function candidateLines(failure) {
+  return candidatesOf(failure).map(
     ({ address, origin, reason }) => `  ${address} (${origin}): ${reason}`,
   );
 }
 
-/** @param {{ code?: string, hint?: string }} cause */
+/** @param {EngineFailure} cause */
 function remedy(cause) {
   if (cause.code === "ERR_ENGINE_PERMISSION") {
     return [
@@ -92,8 +107,8 @@ function remedy(cause) {
       "  sudo npm run quickstart",
     ];
   }
-  if (process.env["DOCKER_HOST"]) {
-    return ["DOCKER_HOST is set. Make that engine answer, or unset it to use the local one."];
+  if (cause.code !== "ERR_ENGINE_UNREACHABLE" || isNamed(cause)) {
+    return [cause.hint ?? "Make the engine named by DOCKER_HOST or the Docker context answer."];
   }
   if (process.platform === "darwin") {
     return [

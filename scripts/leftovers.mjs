@@ -2,7 +2,7 @@
 const OURS = /^(ws-|molecule-|molecule-test\/|molecule-local\/)/;
 const LABEL = /^molecule\./;
 /** Made once and shared by all tests of a run; removed at its end. */
-const SHARED_IMAGE = /^molecule-test\/busybox(:|$)/;
+const SHARED = new Set(["image molecule-test/busybox:latest", "network molecule-monorepo-net"]);
 /** Made by the command itself, kept for the next run. */
 const BASE_IMAGE = /^molecule-local\/base:/;
 
@@ -68,7 +68,7 @@ export function leftovers(before, after) {
   const known = new Set(before.map(key));
   const fresh = after.filter((found) => !known.has(key(found)) && !BASE_IMAGE.test(found.name));
   return {
-    shared: fresh.filter(({ kind, name }) => kind === "image" && SHARED_IMAGE.test(name)),
-    left: fresh.filter(({ kind, name }) => !(kind === "image" && SHARED_IMAGE.test(name))),
+    shared: fresh.filter(({ kind, name }) => SHARED.has(`${kind} ${name}`)),
+    left: fresh.filter(({ kind, name }) => !SHARED.has(`${kind} ${name}`)),
   };
 }

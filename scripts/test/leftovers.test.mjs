@@ -16,17 +16,20 @@ it("knows what is ours by label or by name, and leaves the rest of the engine al
   expect(found.map(({ id }) => id)).toEqual(["1", "3", "5", "6"]);
 });
 
-it("tells what is new, apart from the shared test image and the base image", () => {
+it("tells what is new, apart from what all tests share and the base image", () => {
+  /** @type {import("../leftovers.mjs").Resource} */
+  const network = { kind: "network", id: "n", name: "molecule-monorepo-net" };
   const before = [image("molecule-local/old:1")];
   const after = [
     ...before,
     image("molecule-local/new:1"),
     image("molecule-test/busybox:latest"),
     image("molecule-local/base:bookworm"),
+    network,
   ];
   const { shared, left } = leftovers(before, after);
   expect(left).toEqual([image("molecule-local/new:1")]);
-  expect(shared).toEqual([image("molecule-test/busybox:latest")]);
+  expect(shared).toEqual([image("molecule-test/busybox:latest"), network]);
 });
 
 it("takes a name that moved to another image for new", () => {
