@@ -84,12 +84,13 @@ export function createTransport(options: TransportOptions): Transport {
   const exchange = async (request: WireRequest, scope: CallScope, upgrade: boolean) => {
     modem ??= createModem(options.target, agent, options.version);
     const carrier = await modem;
+    const query = definedOnly(request.query ?? {});
     const attempt = async (): Promise<IncomingMessage | Duplex> => {
       scope.signal.throwIfAborted();
       return carrier.dial({
-        path: request.query === undefined ? request.path : `${request.path}?`,
+        path: Object.keys(query).length === 0 ? request.path : `${request.path}?`,
         method: request.method,
-        options: { _query: definedOnly(request.query ?? {}), _body: request.json ?? {} },
+        options: { _query: query, _body: request.json ?? {} },
         headers: {
           ...(request.body === undefined ? {} : { "Content-Type": "application/x-tar" }),
           ...request.headers,
