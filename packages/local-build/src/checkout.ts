@@ -83,7 +83,7 @@ async function fromArchive(
     if (gitError !== undefined) {
       options.onEvent({
         type: "warning",
-        code: "LOCAL_BUILD_GIT_FETCH",
+        code: "WARN_LOCAL_BUILD_GIT_FETCH",
         message: `${gitError.message} The server's archive of the commit was used instead.`,
       });
     }

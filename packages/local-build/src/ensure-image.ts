@@ -85,7 +85,7 @@ async function usePresent(run: EnsureRun, sha: string, image: FoundImage): Promi
   );
   if (image.facts.settings !== settingsDigest) {
     run.warn(
-      "LOCAL_BUILD_OTHER_SETTINGS",
+      "WARN_LOCAL_BUILD_OTHER_SETTINGS",
       `The local image of ${run.runtime} was built with other settings than today's`,
     );
   }
@@ -109,7 +109,7 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
   } catch (error) {
     run.signal.throwIfAborted();
     const what = `The image of ${sha.slice(0, 12)} is here, but not the files of its template`;
-    run.warn("LOCAL_BUILD_TEMPLATE_MISSING", what, error);
+    run.warn("WARN_LOCAL_BUILD_TEMPLATE_MISSING", what, error);
     return undefined;
   }
 }

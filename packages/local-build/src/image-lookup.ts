@@ -43,7 +43,7 @@ export async function findImage(
             signal.throwIfAborted();
             if (isProvisionerError(error) && HOPELESS.has(error.code)) throw error;
             run.warn(
-              "LOCAL_BUILD_IMAGE_LOOKUP",
+              "WARN_LOCAL_BUILD_IMAGE_LOOKUP",
               "The engine cannot say whether the image exists, so it is built",
               error,
             );

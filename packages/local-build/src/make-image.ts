@@ -1,3 +1,4 @@
+import { isProvisionerError, runStage } from "@molecule-ai/core";
 import { localImageLatestTag, localImageTag } from "@molecule-ai/registry-mode";
 import type { CheckoutRecord, Scratch } from "./checkout-store.js";
 import { checkoutCommit } from "./checkout.js";
@@ -73,13 +74,12 @@ async function retagSameTree(
 }
 
 async function build(run: EnsureRun, files: string, record: CheckoutRecord): Promise<MadeImage> {
-  const { builder, installId, platform, settings, settingsDigest } = run.dependencies;
+  const { builder, clock, installId, platform, settings, settingsDigest } = run.dependencies;
   const dockerfile = await findDockerfile(files, record);
   const tag = localImageTag(run.runtime, record.sha);
-  return run.stage(
-    "build",
-    { subject: tag, timeoutMs: settings.timeouts.buildMs, outcome: () => "built" },
-    async (signal, progress) => {
+  return runStage(
+    { stage: "build", subject: tag, clock, onEvent: run.onEvent, outcome: () => "built" },
+    async () => {
       try {
         const { imageId } = await builder.build({
           context: { kind: "directory", path: files },
@@ -90,6 +90,8 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
           limits: {
             contextBytes: settings.limits.templateBytes,
             contextFiles: settings.limits.templateFiles,
+            // The builder sees more progress than its events tell, so the deadline is its own.
+            idleTimeoutMs: settings.timeouts.buildMs,
             ...run.dependencies.build.limits,
           },
           // The commit's time, because zip archives know no time before 1980.
@@ -104,15 +106,13 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
             source: record.source,
             committedAt: record.committedAt,
           }),
-          signal,
-          onEvent: (event) => {
-            progress();
-            run.onEvent(event);
-          },
+          signal: run.signal,
+          onEvent: run.onEvent,
         });
         return { imageId, outcome: "built" };
       } catch (error) {
-        signal.throwIfAborted();
+        run.signal.throwIfAborted();
+        if (isProvisionerError(error, "ERR_DEADLINE")) throw error;
         throw wrapFailure(
           "ERR_LOCAL_BUILD_FAILED",
           `Building ${tag} from ${record.source} failed`,
@@ -136,6 +136,6 @@ export async function tagLatest(
     await run.dependencies.engine.images.tag(imageId, latest, { signal: run.signal });
   } catch (error) {
     run.signal.throwIfAborted();
-    run.warn("LOCAL_BUILD_LATEST_TAG", `The image could not be tagged ${latest}`, error);
+    run.warn("WARN_LOCAL_BUILD_LATEST_TAG", `The image could not be tagged ${latest}`, error);
   }
 }

@@ -277,7 +277,7 @@ describe("without git", () => {
     const image = await room.source().ensure("langgraph", { onEvent: room.onEvent });
     expect(image.revision).toBe(sha);
     expect(via(room)).toBe("archive");
-    expect(warnings(room)).toEqual(["LOCAL_BUILD_GIT_FETCH"]);
+    expect(warnings(room)).toEqual(["WARN_LOCAL_BUILD_GIT_FETCH"]);
   });
 
   test("when both ways fail, the error tells both, masked, and nothing stays", async () => {

@@ -122,7 +122,7 @@ describe("the way of a build", () => {
     };
     const image = await room.source().ensure("langgraph", { onEvent: room.onEvent });
     expect(image.outcome).toBe("built");
-    expect(warnings(room)).toEqual(["LOCAL_BUILD_LATEST_TAG"]);
+    expect(warnings(room)).toEqual(["WARN_LOCAL_BUILD_LATEST_TAG"]);
   });
 
   test("an engine that cannot say whether the image exists makes it build", async () => {
@@ -132,7 +132,7 @@ describe("the way of a build", () => {
     };
     const image = await room.source().ensure("langgraph", { onEvent: room.onEvent });
     expect(image.outcome).toBe("built");
-    expect(warnings(room)).toContain("LOCAL_BUILD_IMAGE_LOOKUP");
+    expect(warnings(room)).toContain("WARN_LOCAL_BUILD_IMAGE_LOOKUP");
   });
 
   test("an engine that is not there fails at once, before anything is fetched", async () => {
@@ -502,7 +502,7 @@ describe("offline", () => {
     const changed = room.source({ build: { buildArgs: { A: "1" } } });
     const image = await changed.ensure("langgraph", { offline: true, onEvent: room.onEvent });
     expect(image.revision).toBe(revision);
-    expect(warnings(room)).toContain("LOCAL_BUILD_OTHER_SETTINGS");
+    expect(warnings(room)).toContain("WARN_LOCAL_BUILD_OTHER_SETTINGS");
   });
 
   test("a commit whose image is gone is built from its files, with no server", async () => {
@@ -559,7 +559,7 @@ describe("the template's files", () => {
     room.gitea.setFault({ kind: "drop-connection", on: "all" });
     const image = await source.ensure("langgraph", { ref: revision, onEvent: room.onEvent });
     expect(image).toMatchObject({ outcome: "present", templatePath: undefined });
-    expect(warnings(room)).toContain("LOCAL_BUILD_TEMPLATE_MISSING");
+    expect(warnings(room)).toContain("WARN_LOCAL_BUILD_TEMPLATE_MISSING");
   });
 });
 

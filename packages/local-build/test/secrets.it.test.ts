@@ -122,7 +122,7 @@ describe("the token", () => {
     const source = room.source();
     room.gitea.setFault({ kind: "status", status: 401, on: "git" });
     await source.ensure("langgraph", { onEvent: (event) => events.push(event) });
-    expect(events).toContainEqual(expect.objectContaining({ code: "LOCAL_BUILD_GIT_FETCH" }));
+    expect(events).toContainEqual(expect.objectContaining({ code: "WARN_LOCAL_BUILD_GIT_FETCH" }));
     expect(holdsToken(JSON.stringify(events))).toBe(false);
   });
 });
