@@ -31,13 +31,14 @@ export interface GitRepository {
     name: string,
     options?: { readonly commit?: string | undefined; readonly message?: string | undefined },
   ): Promise<void>;
-  /** The commit that a branch, tag or commit id names, or undefined. */
+  /** The id of the commit that a branch, tag or commit id names, or undefined. */
   resolve(revision: string): Promise<string | undefined>;
-  /** Author, time and text of a commit. */
-  describe(commit: string): Promise<CommitDescription>;
+  /** The commit that a branch, tag or commit id names, or undefined. */
+  describe(revision: string): Promise<CommitDescription | undefined>;
 }
 
 export interface CommitDescription {
+  readonly sha: string;
   readonly tree: string;
   readonly parents: readonly string[];
   readonly authorName: string;
@@ -141,13 +142,24 @@ export async function createGitRepository(options: {
         sha,
       ]);
     },
-    async describe(sha) {
-      const format = "%T%x00%P%x00%an%x00%ae%x00%aI%x00%cI%x00%B";
-      const text = await inside(["show", "--no-patch", `--format=${format}`, sha]);
-      const [tree = "", parents = "", authorName = "", authorEmail = "", ...rest] =
-        text.split("\0");
-      const [authoredAt = "", committedAt = "", message = ""] = rest;
+    async describe(revision) {
+      const format = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cI%x00%B";
+      let text: string;
+      try {
+        text = await inside([
+          "show",
+          "--no-patch",
+          `--format=${format}`,
+          "--end-of-options",
+          `${revision}^{commit}`,
+        ]);
+      } catch {
+        return undefined;
+      }
+      const [sha = "", tree = "", parents = "", authorName = "", ...rest] = text.split("\0");
+      const [authorEmail = "", authoredAt = "", committedAt = "", message = ""] = rest;
       return {
+        sha,
         tree,
         parents: parents.split(" ").filter((parent) => parent !== ""),
         authorName,

@@ -1,4 +1,4 @@
-import type { GitRepository } from "./git-repository.js";
+import type { CommitDescription, GitRepository } from "./git-repository.js";
 import { spawnGit, type GitProcess } from "./git-process.js";
 import { jsonAnswer, type Answer } from "./gitea-answer.js";
 
@@ -69,19 +69,19 @@ async function answerRepository(
     case undefined:
       return jsonAnswer(200, await repositoryRecord(repository));
     case "branches": {
-      const sha = await git.resolve(`refs/heads/${name}`);
-      return sha === undefined
+      const commit = await git.describe(`refs/heads/${name}`);
+      return commit === undefined
         ? undefined
         : jsonAnswer(200, {
             name,
-            commit: await branchCommit(request, repository, sha),
+            commit: branchCommit(request, repository, commit),
             ...(isGogs ? {} : { protected: false, user_can_push: false }),
           });
     }
     case "tags": {
-      const sha = isGogs ? undefined : await git.resolve(`refs/tags/${name}`);
-      if (sha === undefined) return undefined;
-      const { committedAt } = await git.describe(sha);
+      const commit = isGogs ? undefined : await git.describe(`refs/tags/${name}`);
+      if (commit === undefined) return undefined;
+      const { sha, committedAt } = commit;
       return jsonAnswer(200, {
         name,
         message: "",
@@ -154,12 +154,12 @@ async function repositoryRecord(repository: HostedRepository): Promise<object> {
   };
 }
 
-async function branchCommit(
+function branchCommit(
   request: ApiRequest,
   repository: HostedRepository,
-  sha: string,
-): Promise<object> {
-  const commit = await repository.git.describe(sha);
+  commit: CommitDescription,
+): object {
+  const { sha } = commit;
   const author = { name: commit.authorName, email: commit.authorEmail, username: "" };
   return {
     id: sha,
@@ -184,9 +184,9 @@ async function singleCommit(
   repository: HostedRepository,
   revision: string,
 ): Promise<Answer | undefined> {
-  const sha = await repository.git.resolve(revision);
-  if (sha === undefined) return undefined;
-  const commit = await repository.git.describe(sha);
+  const commit = await repository.git.describe(revision);
+  if (commit === undefined) return undefined;
+  const { sha } = commit;
   const url = `${request.apiUrl}/v1/repos/${repository.owner}/${repository.name}/git/commits/${sha}`;
   const person = { name: commit.authorName, email: commit.authorEmail };
   return jsonAnswer(200, {

@@ -111,8 +111,8 @@ describe("repositories", () => {
       repository.commit({ four: "4" }),
     ]);
     expect(await repository.head("dev")).toBe(dev);
-    expect((await repository.describe(dev)).parents).toEqual([main]);
-    expect((await repository.describe(await repository.head())).parents).not.toEqual([main]);
+    expect((await repository.describe(dev))?.parents).toEqual([main]);
+    expect((await repository.describe(await repository.head()))?.parents).not.toEqual([main]);
   });
 
   it("can have object ids of 64 digits", async () => {
