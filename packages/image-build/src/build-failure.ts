@@ -1,3 +1,4 @@
+import { isProvisionerError, type ProvisionerError } from "@molecule-ai/core";
 import { adviseOnStep } from "./build-hints.js";
 import {
   oneLine,
@@ -9,6 +10,7 @@ import {
   findBase,
   findClassicStep,
   findStep,
+  isSameImage,
   parseStepName,
   type DockerfileInstruction,
   type DockerfileOutline,
@@ -21,6 +23,8 @@ export interface FailureContext {
   readonly dockerfile: string;
   /** Undefined for a context that was not looked into. */
   readonly outline: DockerfileOutline | undefined;
+  /** Why base images could not be pulled before the build, by their names in the Dockerfile. */
+  readonly pullFailures: ReadonlyMap<string, unknown>;
   readonly clean: (text: string) => string;
 }
 
@@ -96,17 +100,34 @@ function explainBase(
   reference: string,
 ): ImageBuildError {
   const instruction = context.outline && findBase(context.outline, reference);
-  const reason = oneLine(withoutPreamble(failedStep?.error || failure.message), context.clean);
+  const cause = pullFailure(context, reference);
+  const said = cause?.message ?? withoutPreamble(failedStep?.error || failure.message);
+  const reason = oneLine(said, context.clean);
   const image = oneLine(reference, context.clean);
   return new ImageBuildError(
     "ERR_BUILD_BASE_IMAGE",
     `The base image ${image}${place(context, instruction)} cannot be had: ${reason}`,
     {
-      hint: "Check its name, tag and platform, and that the engine reaches its registry with the right credentials; or make it locally first.",
+      hint: cause?.hint ?? BASE_HINT,
+      retryable: cause?.retryable,
+      cause,
       failure: describe(context, failedStep, instruction, undefined),
       details: { image, reason },
     },
   );
+}
+
+const BASE_HINT =
+  "Check its name, tag and platform, and that the engine reaches its registry with the right credentials; or make it locally first.";
+
+function pullFailure(
+  { pullFailures }: FailureContext,
+  reference: string,
+): ProvisionerError | undefined {
+  for (const [written, failure] of pullFailures) {
+    if (isSameImage(written, reference) && isProvisionerError(failure)) return failure;
+  }
+  return undefined;
 }
 
 function explainFrontend(
@@ -115,7 +136,8 @@ function explainFrontend(
   reference: string,
 ): ImageBuildError {
   const image = oneLine(reference, context.clean);
-  const reason = oneLine(withoutPreamble(failure.message), context.clean);
+  const cause = pullFailure(context, reference);
+  const reason = oneLine(cause?.message ?? withoutPreamble(failure.message), context.clean);
   return new ImageBuildError(
     "ERR_BUILD_BASE_IMAGE",
     `The frontend ${image} that ${context.dockerfile} asks for in its syntax line cannot be had: ${reason}`,
@@ -123,6 +145,8 @@ function explainFrontend(
       hint: "Remove the # syntax= line if the engine's own Dockerfile frontend is enough, or let the engine reach that registry.",
       failure: describe(context, undefined, undefined, undefined),
       details: { image, reason },
+      retryable: cause?.retryable,
+      cause,
     },
   );
 }
@@ -150,7 +174,7 @@ function explainSyntax(
           instruction === undefined ? undefined : oneLine(instruction.text, context.clean),
       },
       details: { reason },
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     },
   );
 }

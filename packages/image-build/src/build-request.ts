@@ -9,6 +9,8 @@ export interface BuildRequestOptions {
   /** Path of the Dockerfile inside the context. */
   readonly dockerfile: string;
   readonly buildId: string;
+  /** The engine has the newest of every base already. */
+  readonly pulled: boolean;
 }
 
 const CPU_PERIOD_US = 100_000;
@@ -31,7 +33,7 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
     labels: jsonOf(options.labels),
     buildargs: jsonOf(options.buildArgs),
     nocache: options.noCache === true ? "1" : undefined,
-    pull: options.pull === true ? "1" : undefined,
+    pull: options.pull === true && !request.pulled ? "1" : undefined,
     // The classic builder leaves a container per step, and the failed one, unless told not to.
     rm: "1",
     forcerm: "1",

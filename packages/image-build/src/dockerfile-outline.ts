@@ -33,8 +33,12 @@ const COUNTED = new Set(["RUN", "COPY", "ADD", "WORKDIR"]);
 
 const MAX_TEXT_LENGTH = 1000;
 
+/** Longer ones are not worth the time: nobody wrote them. */
+const MAX_DOCKERFILE_LENGTH = 128 * 1024;
+
 /** Undefined when nothing can be made of the text; the engine will say why. */
 export function outlineDockerfile(text: string): DockerfileOutline | undefined {
+  if (text.length > MAX_DOCKERFILE_LENGTH) return undefined;
   try {
     return outline(text);
   } catch {
@@ -46,14 +50,13 @@ function outline(text: string): DockerfileOutline {
   const dockerfile = DockerfileParser.parse(text);
   const lines = text.split(/\r?\n/);
   const instructions: DockerfileInstruction[] = [];
-  const stages: { -readonly [Key in keyof DockerfileStage]: DockerfileStage[Key] }[] = [];
+  const stages: (DockerfileStage & { readonly instructions: DockerfileInstruction[] })[] = [];
   const froms = new Map(dockerfile.getFROMs().map((from) => [from.getRange().start.line, from]));
   for (const parsed of dockerfile.getInstructions()) {
     const line = parsed.getRange().start.line;
     const instruction = describeInstruction(parsed, lines);
     instructions.push(instruction);
     const from = instruction.keyword === "FROM" ? froms.get(line) : undefined;
-    const last = stages.at(-1);
     if (from !== undefined) {
       stages.push({
         name: from.getBuildStage()?.toLowerCase(),
@@ -61,8 +64,8 @@ function outline(text: string): DockerfileOutline {
         base: from.getImage() ?? "",
         instructions: [],
       });
-    } else if (last !== undefined) {
-      last.instructions = [...last.instructions, instruction];
+    } else {
+      stages.at(-1)?.instructions.push(instruction);
     }
   }
   return {
@@ -147,14 +150,18 @@ export function findBase(
   outline: DockerfileOutline,
   reference: string,
 ): DockerfileInstruction | undefined {
-  const wanted = shortReference(reference);
-  const written = outline.stages.filter((stage) => shortReference(stage.base) === wanted);
+  const written = outline.stages.filter((stage) => isSameImage(stage.base, reference));
   if (written[0] !== undefined) return written[0].from;
   const names = new Set(outline.stages.map((stage) => stage.name));
   const variable = outline.stages.filter(
     (stage) => stage.base.includes("$") && !names.has(stage.base),
   );
   return variable.length === 1 ? variable[0]?.from : undefined;
+}
+
+/** Whether two ways of writing mean the same image, digests left aside. */
+export function isSameImage(a: string, b: string): boolean {
+  return shortReference(a) === shortReference(b);
 }
 
 function shortReference(reference: string): string {

@@ -10,6 +10,7 @@ import { prepareUpload, type ContextUpload } from "./context-upload.js";
 import { ImageBuildError } from "./errors.js";
 import type { BuildOptions, BuildResult } from "./image-builder.js";
 import type { ResolvedBuildLimits } from "./options.js";
+import { pullBases, type PulledBases } from "./pull-bases.js";
 
 export interface BuildRun {
   readonly engine: DockerEngine;
@@ -44,15 +45,18 @@ export async function runBuild(
     emit: run.emit,
     onProgress: run.onProgress,
   });
-  const context: FailureContext = {
-    backend: run.backend,
-    dockerfile: upload.dockerfile,
-    outline: upload.outline,
-    clean: run.clean,
-  };
+  let context: FailureContext;
   let outcome: BuildOutcome;
   try {
-    outcome = await follow(run, upload, context);
+    const pulls = await ensureBases(run, upload);
+    context = {
+      backend: run.backend,
+      dockerfile: upload.dockerfile,
+      outline: upload.outline,
+      pullFailures: pulls?.failures ?? new Map(),
+      clean: run.clean,
+    };
+    outcome = await follow(run, upload, context, pulls?.failures.size === 0);
   } finally {
     upload.body.destroy();
   }
@@ -86,6 +90,7 @@ async function follow(
   run: BuildRun,
   upload: ContextUpload,
   context: FailureContext,
+  pulledAll: boolean,
 ): Promise<BuildOutcome> {
   const { engine, backend, signal, subject } = run;
   const buildId = randomUUID();
@@ -129,6 +134,7 @@ async function follow(
         backend,
         dockerfile: upload.dockerfile,
         buildId,
+        pulled: pulledAll,
       }),
       headers: { "X-Registry-Config": registryConfig },
       body: upload.body,
@@ -151,6 +157,15 @@ async function follow(
     signal.removeEventListener("abort", onAbort);
     clearTimeout(grace);
   }
+}
+
+/** Undefined when the builder sees to its bases itself, or nobody can say which they are. */
+async function ensureBases(
+  run: BuildRun,
+  { outline }: ContextUpload,
+): Promise<PulledBases | undefined> {
+  if (run.backend !== "buildkit" || outline === undefined) return undefined;
+  return pullBases({ ...run, outline });
 }
 
 function createProgress(run: BuildRun): BuildProgress {

@@ -54,9 +54,11 @@ export class ImageBuildError extends ProvisionerError<ImageBuildErrorCode> {
   readonly failure: BuildFailure | undefined;
 
   constructor(code: ImageBuildErrorCode, message: string, options: ImageBuildErrorOptions = {}) {
-    const { failure, ...rest } = options;
+    const { failure, cause, ...rest } = options;
     super(code, message, {
       ...rest,
+      // An absent cause must not be printed as one.
+      ...(cause === undefined ? {} : { cause }),
       details: {
         ...rest.details,
         ...(failure === undefined

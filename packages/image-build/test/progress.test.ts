@@ -48,6 +48,7 @@ const contextOf = (backend: Backend, dockerfile: string): FailureContext => ({
   backend,
   dockerfile: "Dockerfile",
   outline: outlineDockerfile(dockerfile),
+  pullFailures: new Map(),
   clean,
 });
 
