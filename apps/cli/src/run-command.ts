@@ -77,7 +77,7 @@ export async function runCommand(run: CommandRun): Promise<number> {
     const report = describeFailedCommand(interruption(thrown, interrupt.signal), {
       undone,
       buildLines,
-      redact: redactor.redact,
+      redact: (text) => redactor.redact(text),
     });
     reporter.endWithFailure(run.name, report);
     return report.exitCode;
@@ -96,7 +96,8 @@ export function createReporter(
   redactor: Redactor,
 ): Reporter {
   const { terminal, writers } = run;
-  if (run.json) return createJsonReporter({ write: writers.stdout, redact: redactor.redact });
+  const redact = (text: string): string => redactor.redact(text);
+  if (run.json) return createJsonReporter({ write: writers.stdout, redact });
   const errStyle = createStyle(terminal.stderr.colour);
   const options = {
     write: (text: string) => {
@@ -105,7 +106,7 @@ export function createReporter(
     style: errStyle,
     now: () => systemClock.monotonic(),
     unicode: terminal.unicode,
-    redact: redactor.redact,
+    redact,
   };
   return createHumanReporter({
     writers,
@@ -115,7 +116,7 @@ export function createReporter(
         : createPlainProgress(options),
     outStyle: createStyle(terminal.stdout.colour),
     errStyle,
-    redact: redactor.redact,
+    redact,
   });
 }
 

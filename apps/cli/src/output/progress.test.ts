@@ -5,6 +5,8 @@ import { createLiveProgress, createPlainProgress } from "./progress.js";
 import { createStyle } from "./style.js";
 import { textWidth } from "./text-width.js";
 
+const ERASE_LINE = "\r\u001b[2K";
+
 function plain(events: readonly ProvisionEvent[], stepMs = 0, unicode = true): string {
   let text = "";
   let now = 0;
@@ -40,12 +42,14 @@ function live(events: readonly ProvisionEvent[], columns = 60): Screen {
   const progress = createLiveProgress({
     write(piece) {
       raw += piece;
-      for (const part of piece.split(/(\r\u001b\[2K|\n)/)) {
-        if (part === "\n") {
+      for (const [index, part] of piece.split(ERASE_LINE).entries()) {
+        if (index > 0) current = "";
+        const [first = "", ...rest] = part.split("\n");
+        current += first;
+        for (const next of rest) {
           lines.push(current);
-          current = "";
-        } else if (part === "\r\u001b[2K") current = "";
-        else current += part;
+          current = next;
+        }
       }
     },
     style: createStyle(false),
@@ -170,7 +174,7 @@ describe("live progress", () => {
   it("stops its timer and leaves no live line behind, also in the middle of a stage", () => {
     const screen = live(COLD_START.slice(0, 9));
     expect(screen.ticking).toBe(false);
-    expect(screen.raw.endsWith("\r\u001b[2K")).toBe(true);
+    expect(screen.raw.endsWith(ERASE_LINE)).toBe(true);
   });
   it("keeps failures and what was undone", () => {
     expect(live(FAILED_BUILD).lines).toMatchInlineSnapshot(`

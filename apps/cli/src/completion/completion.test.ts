@@ -1,0 +1,139 @@
+import { execFile, execFileSync } from "node:child_process";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { recordSkip } from "@molecule-ai/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createProgram, PROGRAM_NAME } from "../program.js";
+import { bashScript } from "./bash.js";
+import { fishScript } from "./fish.js";
+import { readShape } from "./shape.js";
+import { zshScript } from "./zsh.js";
+
+const program = createProgram({
+  writers: { stdout: () => undefined, stderr: () => undefined },
+  colour: false,
+  run: () => Promise.resolve(),
+});
+const shape = readShape(program);
+
+function has(shell: string): boolean {
+  try {
+    execFileSync(shell, ["-c", "true"], { stdio: "ignore" });
+    return true;
+  } catch {
+    recordSkip(`completion for ${shell} is not run: ${shell} is not installed`);
+    return false;
+  }
+}
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "cli-completion-"));
+  // In the place of the program: it knows two workspaces and two runtimes.
+  const fake = join(directory, PROGRAM_NAME);
+  await writeFile(
+    fake,
+    `#!/bin/sh
+case "$1 $2" in
+  "__complete workspaces") printf 'helper\\nmy helper\\nother\\n' ;;
+  "__complete runtimes") printf 'hello\\nlanggraph\\n' ;;
+esac
+`,
+  );
+  await chmod(fake, 0o755);
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function run(shell: string, script: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(shell, ["-c", script], {
+    env: { PATH: `${directory}:${process.env["PATH"] ?? ""}`, HOME: directory },
+    cwd: directory,
+  });
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+describe("the shape of the grammar", () => {
+  it("has every command that is not hidden, and knows what its operands are", () => {
+    expect(shape.map(({ name }) => name)).toContain("up");
+    expect(shape.map(({ name }) => name)).not.toContain("__complete");
+    const operands = Object.fromEntries(shape.map(({ name, operand }) => [name, operand]));
+    expect(operands).toMatchObject({
+      up: "runtimes",
+      plan: "runtimes",
+      build: "runtimes",
+      rm: "workspaces",
+      exec: "workspaces",
+      cp: "paths",
+      completion: "shells",
+      ls: "none",
+    });
+  });
+});
+
+describe.skipIf(!has("bash"))("bash", () => {
+  /** What the function offers for these words; the last one is being typed. */
+  const complete = (...words: string[]): Promise<string[]> =>
+    run(
+      "bash",
+      `${bashScript(PROGRAM_NAME, shape)}
+COMP_WORDS=(${[PROGRAM_NAME, ...words].map((word) => `'${word}'`).join(" ")})
+COMP_CWORD=${words.length}
+_molecule_provisioner
+printf '%s\\n' "\${COMPREPLY[@]}"`,
+    );
+
+  it("is accepted by the shell", async () => {
+    const path = join(directory, "completion.bash");
+    await writeFile(path, bashScript(PROGRAM_NAME, shape));
+    await promisify(execFile)("bash", ["-n", path]);
+  });
+  it("offers commands", async () => {
+    expect(await complete("re")).toEqual(["restart"]);
+    expect(await complete("")).toEqual(expect.arrayContaining(["up", "ls", "doctor", "--version"]));
+  });
+  it("offers options of the command", async () => {
+    expect(await complete("up", "--work")).toEqual(["--workspace-path", "--workspace-access"]);
+    expect(await complete("ls", "--")).toEqual(["--quiet", "--json", "--help"]);
+  });
+  it("offers live workspaces, quoted, and runtimes", async () => {
+    expect(await complete("rm", "")).toEqual(["helper", "my\\ helper", "other"]);
+    expect(await complete("rm", "helper", "o")).toEqual(["other"]);
+    expect(await complete("inspect", "--json", "he")).toEqual(["helper"]);
+    expect(await complete("up", "--tier", "2", "la")).toEqual(["langgraph"]);
+    expect(await complete("cp", "hel")).toEqual(["helper:"]);
+    expect(await complete("completion", "")).toEqual(["bash", "zsh", "fish"]);
+  });
+  it("offers nothing of ours for values, later operands and the program inside", async () => {
+    expect(await complete("up", "--env-file", "")).toEqual([]);
+    expect(await complete("inspect", "helper", "")).toEqual([]);
+    expect(await complete("exec", "helper", "--", "")).toEqual([]);
+    expect(await complete("ls", "x")).toEqual([]);
+  });
+});
+
+describe.skipIf(!has("zsh"))("zsh", () => {
+  it("is accepted by the shell", async () => {
+    const path = join(directory, "completion.zsh");
+    await writeFile(path, zshScript(PROGRAM_NAME, shape));
+    await promisify(execFile)("zsh", ["-n", path]);
+    expect(
+      await run("zsh", `autoload -U compinit && compinit -u && source ${path} && echo loaded`),
+    ).toEqual(["loaded"]);
+  });
+});
+
+describe.skipIf(!has("fish"))("fish", () => {
+  const complete = (line: string): Promise<string[]> =>
+    run("fish", `${fishScript(PROGRAM_NAME, shape)}\ncomplete -C '${PROGRAM_NAME} ${line}'`);
+
+  it("offers commands, options, workspaces and runtimes", async () => {
+    expect((await complete("rest")).join()).toContain("restart");
+    expect((await complete("rm ")).join()).toContain("my helper");
+    expect((await complete("up lang")).join()).toContain("langgraph");
+    expect((await complete("up --work")).join()).toContain("--workspace-path");
+  });
+});

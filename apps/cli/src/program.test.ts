@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { createProgram } from "./program.js";
+
+interface Parsed {
+  readonly name: string | undefined;
+  readonly json: boolean;
+  readonly output: string;
+}
+
+/** Parses without running: the grammar alone, no module of a command is loaded. */
+async function parse(...argv: string[]): Promise<Parsed> {
+  let name: string | undefined;
+  let json = false;
+  let output = "";
+  const program = createProgram({
+    writers: { stdout: (text) => void (output += text), stderr: () => undefined },
+    colour: false,
+    run(command, options) {
+      name = command;
+      json = options.json === true;
+      return Promise.resolve();
+    },
+  });
+  await program.parseAsync(argv, { from: "user" });
+  return { name, json, output };
+}
+
+const USAGE = expect.objectContaining({ name: "CommanderError" });
+const INVALID = expect.objectContaining({ code: "ERR_CLI_OPTION_INVALID" });
+
+describe("grammar", () => {
+  it.each([
+    ["up", "hello"],
+    ["plan", "hello"],
+    ["ls"],
+    ["inspect", "w"],
+    ["stop", "w", "v"],
+    ["restart", "w"],
+    ["rm", "w", "v"],
+    ["logs", "w"],
+    ["exec", "w", "true"],
+    ["cp", "a", "w:/b"],
+    ["build", "hello"],
+    ["images"],
+    ["gc"],
+    ["sweep"],
+    ["tiers"],
+    ["doctor"],
+  ])("%s takes --json", async (...argv) => {
+    const [command, ...rest] = argv;
+    expect(await parse(...argv)).toMatchObject({ name: command, json: false });
+    expect(await parse(command ?? "", "--json", ...rest)).toMatchObject({ json: true });
+  });
+
+  it("leaves everything behind the workspace of exec to the program inside", async () => {
+    expect(await parse("exec", "w", "ls", "--json", "-la")).toMatchObject({ json: false });
+    expect(await parse("exec", "w", "--", "--version")).toMatchObject({ name: "exec" });
+  });
+
+  it("has no --json where a person is asked for", async () => {
+    await expect(parse("sh", "w", "--json")).rejects.toEqual(USAGE);
+  });
+
+  it.each([
+    ["nonsense"],
+    ["up"],
+    ["up", "hello", "extra"],
+    ["up", "hello", "--nonsense"],
+    ["up", "hello", "--tier"],
+    ["stop"],
+    ["exec", "w"],
+    ["cp", "a"],
+  ])("refuses %j %j %j as usage", async (...argv) => {
+    await expect(parse(...argv)).rejects.toEqual(USAGE);
+  });
+
+  it.each([
+    ["up", "hello", "--tier", "0"],
+    ["up", "hello", "--timeout", "soon"],
+    ["up", "hello", "--workspace-access", "all"],
+    ["up", "hello", "--platform-url", "nowhere"],
+    ["stop", "w", "--grace", "-5"],
+    ["logs", "w", "--tail", "many"],
+    ["logs", "w", "--since", "once"],
+    ["gc", "--keep", "x"],
+    ["gc", "--max-age", "x"],
+    ["gc", "--max-size", "x"],
+    ["sweep", "--grace", "x"],
+    ["tiers", "9"],
+  ])("refuses the value in %s %s %s %s", async (...argv) => {
+    await expect(parse(...argv.filter((text) => text !== undefined))).rejects.toEqual(INVALID);
+  });
+
+  it("suggests what was meant", async () => {
+    await expect(parse("lss")).rejects.toThrow(/Did you mean/);
+    await expect(parse("up", "x", "--secrt", "A")).rejects.toThrow(/--secret/);
+  });
+
+  it("prints help for every command, without internals", async () => {
+    const program = createProgram({
+      writers: { stdout: () => undefined, stderr: () => undefined },
+      colour: false,
+      run: () => Promise.resolve(),
+    });
+    const help = program.helpInformation();
+    for (const command of program.commands) {
+      if (command.name() === "__complete") continue;
+      expect(help).toContain(`  ${command.name()} `);
+      expect(command.description()).not.toBe("");
+      expect(command.helpInformation()).not.toContain("default: []");
+    }
+    expect(help).not.toContain("__complete");
+  });
+});
