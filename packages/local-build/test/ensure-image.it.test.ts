@@ -55,7 +55,7 @@ describe("the way of a build", () => {
     await using room = await openRoom();
     const sha = await room.repository.head();
     await room.source({ platform: "linux/amd64" }).ensure("langgraph");
-    const { committedAt } = await room.repository.describe(sha);
+    const { committedAt = "" } = (await room.repository.describe(sha)) ?? {};
     expect(room.engine.stored[0]?.labels).toEqual({
       [LABELS.source]: room.repository.url,
       [LABELS.revision]: sha,
