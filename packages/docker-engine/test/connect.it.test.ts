@@ -243,10 +243,12 @@ describe.skipIf(skip)("ways to a real engine", () => {
     const infos = await Promise.all([engine.info(), engine.images.list(), engine.volumes.list()]);
     expect(infos[0].os).toBe("linux");
     const [first] = (await readFile(join(home, "ssh-calls"), "utf8")).split("\n");
-    expect(JSON.parse(first ?? "")).toEqual([
-      ...["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-l", "anna", "-p", "2222"],
-      ...["--", "box", "docker", "system", "dial-stdio"],
-    ]);
+    expect(JSON.parse(first ?? "")).toEqual(
+      [
+        "-T -o BatchMode=yes -o ConnectTimeout=30 -l anna -p 2222".split(" "),
+        "-- box docker system dial-stdio".split(" "),
+      ].flat(),
+    );
   });
 
   it("repeats what ssh said when it refuses", async () => {
@@ -319,11 +321,14 @@ async function makeCertificates(
   directory: string,
 ): Promise<{ ca: Buffer; cert: Buffer; key: Buffer } | undefined> {
   try {
-    await promisify(execFile)("openssl", [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"],
-      ...["-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-keyout", join(directory, "key.pem"), "-out", join(directory, "cert.pem")],
-    ]);
+    await promisify(execFile)(
+      "openssl",
+      [
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1".split(" "),
+        "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem".split(" "),
+      ].flat(),
+      { cwd: directory },
+    );
   } catch {
     recordSkip("no openssl to make certificates for the TLS test");
     return undefined;

@@ -11,8 +11,8 @@ import { readProgressStream } from "../json-stream.js";
 import { decodePullMessage } from "../pull-progress.js";
 import { encodeAuthHeader, engineAuth, type RegistryCredential } from "../registry-credential.js";
 import type { CredentialStore } from "./credential-store.js";
-import type { Transport } from "./transport.js";
-import { enginePath } from "./transport.js";
+import { tokenStatus } from "./registry-token.js";
+import { enginePath, type Transport } from "./transport.js";
 
 export interface PullContext {
   readonly transport: Transport;
@@ -115,8 +115,7 @@ async function explain(context: PullContext, failed: FailedPull): Promise<Engine
     ERR_PULL_NOT_FOUND:
       "Check name and tag; registries also say this of private images to those they do not know.",
     ERR_PULL_RATE_LIMITED: `Wait, or log in to ${reference.domain} for a higher limit.`,
-    ERR_PULL_FAILED:
-      "Check that the engine reaches the registry and has free disk space, then try again.",
+    ERR_PULL_FAILED: `Check that the engine reaches the registry and has free disk space${credential === undefined ? `, and log in with docker login ${reference.domain} if the image is private` : ""}; then try again.`,
   };
   const said = typeof engineMessage === "string" ? `: ${engineMessage}` : "";
   return new EngineError(code, `Pull ${ref} (${as}) failed${said}`, {
@@ -158,11 +157,24 @@ async function registryStatus(
   // Podman has no such call.
   if (context.podman) return undefined;
   const status = await probe(context, failed, failed.credential);
-  if (status !== 500 || failed.credential !== undefined) return status;
-  // 500 is also what the engine says when the registry wants a password and it has none. With one,
-  // which cannot be right, such a registry answers 401; any other failure stays a 500.
-  const nobody = { kind: "password", username: "anonymous", password: "anonymous" } as const;
-  return (await probe(context, failed, nobody)) === 401 ? 401 : status;
+  // 500 is also what the engine says when it was refused before it came to the manifest.
+  return status === 500 ? ((await refusedLogin(context, failed)) ?? status) : status;
+}
+
+/** 401 or 403 when credentials, or the want of them, are what the registry refuses. */
+async function refusedLogin(context: PullContext, failed: FailedPull): Promise<number | undefined> {
+  const { reference, credential, signal } = failed;
+  let status: number | undefined;
+  if (credential === undefined) {
+    // A registry with passwords answers 401 to one that cannot be right; without any the engine
+    // does not even ask it.
+    const nobody = { kind: "password", username: "anonymous", password: "anonymous" } as const;
+    status = await probe(context, failed, nobody);
+  }
+  if (status === undefined || status === 500) {
+    status = await tokenStatus(reference, credential, signal);
+  }
+  return status === 401 || status === 403 ? status : undefined;
 }
 
 async function probe(
@@ -170,25 +182,23 @@ async function probe(
   { reference, signal }: FailedPull,
   credential: RegistryCredential | undefined,
 ): Promise<number | undefined> {
-  const tagged = { ...reference, tag: reference.tag ?? "latest" };
-  const exact = reference.digest === undefined ? tagged : { ...reference, tag: undefined };
+  const tag = reference.digest === undefined ? (reference.tag ?? "latest") : undefined;
+  const name = formatImageReference({ ...reference, tag });
   try {
-    const { status } = await context.transport.call(
-      {
-        method: "GET",
-        path: enginePath`/distribution/${formatImageReference(exact)}/json`,
-        headers: authHeader(reference, credential),
-        subject: `Look for ${formatImageReference(exact)} in its registry`,
-        signal,
-        timeoutMs: PROBE_TIMEOUT_MS,
-      },
-      [200, 400, 401, 403, 404, 429, 500, 502, 503, 504],
-    );
+    const { status } = await context.transport.call({
+      method: "GET",
+      path: enginePath`/distribution/${name}/json`,
+      headers: authHeader(reference, credential),
+      subject: `Look for ${name} in its registry`,
+      signal,
+      timeoutMs: PROBE_TIMEOUT_MS,
+    });
     return status;
   } catch (error) {
     if (signal?.aborted === true || !isEngineError(error)) throw error;
-    // The pull's own error is the one to report.
-    return undefined;
+    // Without a status the pull's own error is the one to report.
+    const { status } = error.details;
+    return typeof status === "number" ? status : undefined;
   }
 }
 
