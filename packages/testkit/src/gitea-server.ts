@@ -132,7 +132,7 @@ export async function startGiteaServer(options: GiteaServerOptions = {}): Promis
   try {
     origin = await listen(main, options.host ?? "127.0.0.1", options.port ?? 0);
   } catch (error) {
-    await rm(root, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
     throw error;
   }
   const baseUrl = `${origin}${basePath}`;
@@ -150,7 +150,7 @@ export async function startGiteaServer(options: GiteaServerOptions = {}): Promis
     if (stray !== undefined) await stop((await stray).server);
     for (const process of processes) process.kill();
     await Promise.all([...processes].map((process) => process.ended));
-    await rm(root, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
   };
   let closed: Promise<void> | undefined;
 
