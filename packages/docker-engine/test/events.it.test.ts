@@ -103,6 +103,18 @@ describe.skipIf(skip)("engine events", () => {
     proxy.clear();
   });
 
+  it("ends quietly when aborted before its list has come", async () => {
+    proxy.add({ path: /\/containers\/json/, fault: { kind: "delay", ms: 100 } });
+    for (const ms of [0, 5, 20, 60]) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("done")), ms);
+      for await (const event of engine.events({}, { signal: controller.signal })) {
+        expect(event).toBeUndefined();
+      }
+    }
+    proxy.clear();
+  });
+
   it("does not try again what the engine refuses", async () => {
     proxy.add({ path: /\/events/, fault: { kind: "answer", status: 400 } });
     const controller = new AbortController();

@@ -159,6 +159,21 @@ describe.skipIf(skip)("an engine behind a bad connection", () => {
     await expect(text(body)).rejects.toBe(reason);
   });
 
+  it("tells a late reader why a stream it never read has failed", async () => {
+    const controller = new AbortController();
+    const reason = new Error("too late");
+    const { body } = await engine.request({
+      method: "GET",
+      path: "/events",
+      subject: "Watch",
+      signal: controller.signal,
+    });
+    controller.abort(reason);
+    // An error nobody listened to would have ended the process here.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(text(body)).rejects.toBe(reason);
+  });
+
   it("notices a log and an archive that break off", async () => {
     const read = async (): Promise<number> => {
       let bytes = 0;

@@ -15,6 +15,8 @@ export class AnswerBody extends Readable {
     super();
     this.#source = source;
     this.#scope = scope;
+    // Opened and not read yet, it may fail before anybody listens; readers get the error all the same.
+    this.on("error", () => undefined);
     scope.onAbort((reason) => this.destroy(reason));
     source.on("data", (chunk: Buffer) => {
       scope.progress();
