@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { run } from "./process.mjs";
+import { CommandError, run } from "./process.mjs";
 
 /** Longest time the program gets to take back what it had begun. */
 const UNDO_LIMIT_MS = 90_000;
@@ -28,7 +28,7 @@ export class CliFailure extends Error {
 export async function runCli(root, args, { signal, log, env = {}, onEvent }) {
   /** @type {Record<string, any> | undefined} */
   let last;
-  const { code } = await run(process.execPath, [cliPath(root), ...args, "--json"], {
+  const { code, tail } = await run(process.execPath, [cliPath(root), ...args, "--json"], {
     cwd: root,
     env,
     signal,
@@ -43,8 +43,8 @@ export async function runCli(root, args, { signal, log, env = {}, onEvent }) {
     },
   });
   if (last?.["type"] === "error") throw new CliFailure(last);
-  if (code !== 0 || last === undefined) {
-    throw new Error(`the program ended with exit code ${code} and no result; see ${log}`);
+  if (code !== 0 || last?.["type"] !== "result") {
+    throw new CommandError(args.join(" "), `ended with exit code ${code} and no result`, tail);
   }
   return last;
 }

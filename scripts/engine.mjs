@@ -93,9 +93,10 @@ function isNamed(failure) {
 
 /** @param {EngineFailure} failure */
 function candidateLines(failure) {
-  return candidatesOf(failure).map(
-    ({ address, origin, reason }) => `  ${address} (${origin}): ${reason}`,
-  );
+  const candidates = candidatesOf(failure);
+  // The message names the only one already.
+  if (candidates.length < 2) return [];
+  return candidates.map(({ address, origin, reason }) => `  ${address} (${origin}): ${reason}`);
 }
 
 /** @param {EngineFailure} cause */

@@ -1,11 +1,12 @@
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./process.mjs";
-import { listPackages } from "./workspace.mjs";
+import { unlessUnchanged } from "./stamp.mjs";
+import { listPackages, listSources } from "./workspace.mjs";
 
 const STAMP = "node_modules/.molecule-install";
+const BUILD_STAMP = "node_modules/.molecule-build";
+const PROGRAM = ["apps/cli", "packages/testkit"];
 
 /**
  * How to call pnpm: the one on PATH when its major is ours, else the exact version through npx.
@@ -26,37 +27,47 @@ export async function findPnpm(root, signal) {
 }
 
 /**
- * Installs exactly the lockfile. A stamp, written last, lets an unchanged checkout skip it; an
- * install that was cut short has no stamp and is completed the next time.
+ * Installs exactly the lockfile; nothing when that was done already.
  * @param {string} root
  * @param {{ signal: AbortSignal, log: string }} options
- * @returns {Promise<"installed" | "up to date">}
  */
 export async function installDependencies(root, { signal, log }) {
-  const stamp = join(root, STAMP);
-  const digest = await inputsDigest(root);
-  if (existsSync(stamp) && (await readFile(stamp, "utf8")) === digest) return "up to date";
-  await rm(stamp, { force: true });
-  const pnpm = await findPnpm(root, signal);
-  await run(pnpm.command, [...pnpm.args, "install", "--frozen-lockfile"], {
-    cwd: root,
-    env: { CI: "true" },
-    signal,
-    log,
+  const manifests = (await listPackages(root)).map(({ dir }) => join(dir, "package.json"));
+  const inputs = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"].map((file) =>
+    join(root, file),
+  );
+  const what = { stamp: join(root, STAMP), inputs: [...inputs, ...manifests] };
+  const installed = await unlessUnchanged(what, async () => {
+    const pnpm = await findPnpm(root, signal);
+    await run(pnpm.command, [...pnpm.args, "install", "--frozen-lockfile"], {
+      cwd: root,
+      env: { CI: "true" },
+      signal,
+      log,
+    });
   });
-  await writeFile(stamp, digest);
-  return "installed";
+  return installed ? "installed" : "up to date";
 }
 
-/** @param {string} root */
-async function inputsDigest(root) {
-  const hash = createHash("sha256");
-  const manifests = (await listPackages(root)).map(({ dir }) => join(dir, "package.json"));
-  for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"]) {
-    manifests.push(join(root, file));
+/**
+ * Builds the program and what serves it templates; nothing when no source changed since.
+ * @param {string} root
+ * @param {{ signal: AbortSignal, log: string }} options
+ */
+export async function buildProgram(root, { signal, log }) {
+  const inputs = ["tsconfig.base.json", "tsup.shared.ts", "pnpm-lock.yaml"].map((file) =>
+    join(root, file),
+  );
+  for (const { dir } of await listPackages(root)) {
+    inputs.push(join(dir, "package.json"));
+    for (const file of await listSources(root, join(dir, "src"))) inputs.push(join(root, file));
   }
-  for (const file of manifests) hash.update(await readFile(file)).update("\0");
-  return hash.digest("hex");
+  const outputs = PROGRAM.map((dir) => join(root, dir, "dist"));
+  const what = { stamp: join(root, BUILD_STAMP), inputs, outputs };
+  const built = await unlessUnchanged(what, () =>
+    runTurbo(root, ["build", ...PROGRAM.map((dir) => `--filter=./${dir}`)], { signal, log }),
+  );
+  return built ? "built" : "unchanged";
 }
 
 /**

@@ -39,7 +39,7 @@ export class CommandError extends Error {
  * @param {string} command
  * @param {string[]} args
  * @param {RunOptions} [options]
- * @returns {Promise<{ code: number, stdout: string }>}
+ * @returns {Promise<{ code: number, stdout: string, tail: string[] }>} `tail` has the last lines of both streams.
  */
 export async function run(command, args, options = {}) {
   const { signal, output = "capture" } = options;
@@ -91,7 +91,7 @@ export async function run(command, args, options = {}) {
       const how = killedBy === null ? `ended with exit code ${code}` : `was ended by ${killedBy}`;
       throw new CommandError([command, ...args].join(" "), how, tail);
     }
-    return { code: code ?? 1, stdout };
+    return { code: code ?? 1, stdout, tail };
   } catch (error) {
     signal?.throwIfAborted();
     throw error;

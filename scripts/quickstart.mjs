@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { ensureBaseImage } from "./base-image.mjs";
 import { cliPath, runCli } from "./cli.mjs";
 import { ensureEngine, startedEngineRuns, stopStartedEngine } from "./engine.mjs";
-import { installDependencies, runTurbo } from "./install.mjs";
+import { buildProgram, installDependencies } from "./install.mjs";
 import { requireNode } from "./node-floor.mjs";
 import { interruptible, Interrupted } from "./signals.mjs";
 import { createStages, formatSeconds } from "./stages.mjs";
@@ -18,7 +18,6 @@ const WORKSPACE = "quickstart";
 const RUNTIME = "hello";
 const QUESTION = "Are you there?";
 const ANSWER_LIMIT_MS = 30_000;
-const BUILD = ["build", "--filter=@molecule-ai/cli", "--filter=@molecule-ai/testkit"];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stateDir = join(root, ".quickstart");
@@ -69,8 +68,8 @@ async function start() {
     return { outcome, value: undefined };
   });
   await stages.run("build", async () => {
-    const { stdout } = await runTurbo(root, BUILD, { signal, log });
-    return { outcome: stdout.includes("FULL TURBO") ? "unchanged" : "built", value: undefined };
+    const outcome = await buildProgram(root, { signal, log });
+    return { outcome, value: undefined };
   });
   const engine = await stages.run("engine", async () => {
     const { engine: value, outcome } = await ensureEngine({ root, stateDir, signal, log, undo });

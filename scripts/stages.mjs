@@ -35,7 +35,8 @@ export function createStages(stream) {
       } catch (error) {
         replace("");
         const mark = styleText("red", "✗", { stream });
-        stream.write(`  ${mark} ${name.padEnd(16)} ${formatSeconds(performance.now() - from)}\n`);
+        const seconds = formatSeconds(performance.now() - from).padStart(8);
+        stream.write(`  ${mark} ${name.padEnd(16)} ${seconds}\n`);
         throw error;
       } finally {
         current = "";
