@@ -62,14 +62,17 @@ export async function prepareUpload(upload: ContextUploadOptions): Promise<Conte
     source = options.context.stream;
   }
 
-  const startedAt = upload.now();
+  let startedAt: number | undefined;
+  let isDone = false;
   let sentBytes = 0;
   let reportedBytes = 0;
   let failure: Error | undefined;
-  emit({ ...VERTEX, status: "started" });
-
   const counter = new Transform({
     transform(chunk: Buffer, _, done) {
+      if (startedAt === undefined) {
+        startedAt = upload.now();
+        emit({ ...VERTEX, status: "started" });
+      }
       sentBytes += chunk.length;
       upload.onProgress();
       if (options.context.kind === "tar" && sentBytes > limits.contextBytes) {
@@ -95,7 +98,7 @@ export async function prepareUpload(upload: ContextUploadOptions): Promise<Conte
       done(null, chunk);
     },
     flush(done) {
-      emit({ ...VERTEX, status: "completed", durationMs: upload.now() - startedAt });
+      isDone = true;
       done();
     },
   });
@@ -103,7 +106,15 @@ export async function prepareUpload(upload: ContextUploadOptions): Promise<Conte
   counter.on("error", (error) => {
     failure = error;
   });
-  counter.on("close", () => source.destroy());
+  counter.on("close", () => {
+    source.destroy();
+    if (startedAt === undefined) return;
+    emit({
+      ...VERTEX,
+      status: isDone ? "completed" : failure === undefined ? "canceled" : "failed",
+      durationMs: upload.now() - startedAt,
+    });
+  });
   source.pipe(counter);
 
   return {

@@ -53,7 +53,10 @@ export function createImageBuilder(options: ImageBuilderOptions): ImageBuilder {
     request.signal?.throwIfAborted();
     checkOptions(request);
     const limits = resolveLimits(request.limits);
-    const emit: EventSink<BuildEvent> = request.onEvent ?? (() => undefined);
+    let settled = false;
+    const emit: EventSink<BuildEvent> = (event) => {
+      if (!settled) request.onEvent?.(event);
+    };
     const startedAt = clock.monotonic();
     const subject = clean(`Build of ${request.tags[0] ?? ""}`);
     using total = createDeadline({
@@ -100,6 +103,9 @@ export function createImageBuilder(options: ImageBuilderOptions): ImageBuilder {
     } catch (error) {
       if (signal.aborted && !(error instanceof ImageBuildError)) throw signal.reason;
       throw error;
+    } finally {
+      // Streams that are torn down late have nothing to tell any more.
+      settled = true;
     }
   };
 

@@ -78,6 +78,10 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
       expect(first).toMatchObject({ tags, backend: backend === "auto" ? "buildkit" : "classic" });
       expect(first.contextBytes).toBeGreaterThan(1000);
       expect(logsOf(events)).toContain(`said ${run}`);
+      const sending = events.filter(
+        (event) => event.type === "build.vertex" && event.id === "context",
+      );
+      expect(sending).toMatchObject([{ status: "started" }, { status: "completed" }]);
       for (const tag of tags) {
         const image = await engine.images.inspect(tag);
         expect(image?.id).toBe(first.imageId);
