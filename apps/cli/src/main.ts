@@ -12,6 +12,11 @@ import { openWriters } from "./writers.js";
 export async function main(): Promise<void> {
   const facts = readHostFacts();
   const writers = openWriters();
+  process.once("beforeExit", () => {
+    // Nothing is left that could settle what is awaited: a defect, and not to pass for success.
+    writers.stderr("error: the program stopped before it was done; please report this\n");
+    process.exit(EXIT.failed);
+  });
   const code = await runProgram(facts, writers);
   await writers.flush();
   // Not only exitCode: a stdin that is still open would keep the process.

@@ -120,6 +120,8 @@ describe.skipIf(engine.skip !== undefined)("the life of a workspace", () => {
     const script = 'echo "out $COLOUR $WORD"; echo err >&2; exit 7';
     const run = await world.cli(["exec", "-e", "WORD=hi", "helper", "sh", "-c", script]);
     expect(run).toEqual({ exitCode: 7, stdout: "out green hi\n", stderr: "err\n" });
+    const dashes = await world.cli(["exec", "helper", "--", "echo", "--", "-n"]);
+    expect(dashes.stdout).toBe("-- -n\n");
     const json = await world.json(["exec", "helper", "sh", "-c", script]);
     expect(json.exitCode).toBe(7);
     expect(json.last).toMatchObject({ type: "result", command: "exec", exitCode: 7 });

@@ -18,9 +18,10 @@ export interface ExecOptions {
 export async function exec(
   context: CommandContext,
   query: string,
-  argv: readonly string[],
+  words: readonly string[],
   options: ExecOptions,
 ): Promise<CommandResult> {
+  const argv = readCommand(words);
   const tty = options.tty === true;
   if (tty) requireTerminal(context);
   const { env, cwd } = context.settings;
@@ -53,6 +54,15 @@ export async function exec(
   });
   sink.end();
   return { data: { id }, text: () => "", exitCode };
+}
+
+/** The program and its arguments, without the `--` that may stand before them. */
+function readCommand(words: readonly string[]): readonly string[] {
+  const argv = words[0] === "--" ? words.slice(1) : words;
+  if (argv.length > 0) return argv;
+  throw new CliError("ERR_CLI_USAGE", "exec: no program was given after --", {
+    hint: "Give a program and its arguments: exec <workspace> -- <program> [argument…].",
+  });
 }
 
 function requireTerminal(context: CommandContext): void {

@@ -1,16 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { join } from "node:path";
+import { inject } from "vitest";
 
-const PROGRAM = join(import.meta.dirname, "../../src/bin.ts");
-const LOADER = import.meta.resolve("tsx");
-
-/** What it takes to start the program from its sources. */
-export const NODE_ARGUMENTS: readonly string[] = [
-  "--conditions=@molecule-ai/source",
-  "--import",
-  LOADER,
-  PROGRAM,
-];
+/** What it takes to start the program: the file `global-setup.ts` made. */
+export function programArguments(): readonly string[] {
+  return [inject("program")];
+}
 
 export type JsonLine = { readonly type: string } & Readonly<Record<string, unknown>>;
 
@@ -28,9 +22,9 @@ export interface CliOptions {
   readonly onLine?: ((line: JsonLine, child: ChildProcess) => void) | undefined;
 }
 
-/** The program as a child process, started from its sources with exactly this environment. */
+/** The program as a child process with exactly this environment. */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<CliRun> {
-  const child = spawn(process.execPath, [...NODE_ARGUMENTS, ...args], {
+  const child = spawn(process.execPath, [...programArguments(), ...args], {
     env: options.env,
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
