@@ -225,6 +225,10 @@ export interface ContainerApi {
   ): Promise<boolean>;
   /** Ends when the log ends (or never with `follow`, until aborted). */
   logs(id: string, options?: LogOptions): AsyncIterable<LogChunk>;
+  /**
+   * Runs a program and waits for its end. Abort closes its input and output; the engine has no call
+   * that would kill it, so a program that ignores both goes on.
+   */
   exec(id: string, options: ExecOptions): Promise<{ readonly exitCode: number }>;
   /** Extracts a tar under `path`; works on a container that was never started, with its volumes mounted. */
   putArchive(
@@ -290,8 +294,10 @@ export type EngineEvent =
       readonly action: string;
       readonly id: string;
       readonly name: string;
+      /** Labels, and facts the engine mixes with them: image, signal, execID … */
       readonly labels: Readonly<Record<string, string>>;
       readonly exitCode: number | undefined;
+      /** Unix milliseconds. */
       readonly at: number;
     }
   | {
@@ -300,7 +306,10 @@ export type EngineEvent =
       readonly at: number;
     };
 
-/** A raw request for the parts of the API that stream in both directions, such as `/build`. */
+/**
+ * A raw request for the parts of the API that stream in both directions, such as `/build`. It
+ * resolves on the answer's header, while the body may still be sent; only `signal` limits it.
+ */
 export interface EngineRequest extends CallOptions {
   readonly method: "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
   /** Path without the version prefix, for example `/build`. */
@@ -331,7 +340,10 @@ export interface DockerEngine extends AsyncDisposable {
   info(options?: CallOptions): Promise<EngineInfo>;
   /** Bytes used by images, containers, volumes and build cache. */
   diskUsage(options?: CallOptions): Promise<EngineDiskUsage>;
-  /** Container events from now on; reconnects and then yields `relisted`. Ends on abort. */
+  /**
+   * Container events from now on; reconnects. Each time the stream opens, also the first,
+   * `relisted` comes before its events, so nothing falls between list and watch. Ends on abort.
+   */
   events(
     filter: { readonly labels?: readonly string[] | undefined },
     options: { readonly signal: AbortSignal },
