@@ -1,5 +1,6 @@
 import type { Clock, Redactor } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
+import { setMaxListeners } from "node:events";
 
 /** What every part of the Docker backend works with. */
 export interface DockerContext {
@@ -9,25 +10,38 @@ export interface DockerContext {
   readonly redactor: Redactor;
   readonly stopGraceSeconds: number;
   readonly adoptVolumes: boolean;
+  /** Longest time for taking a failed start back. */
+  readonly undoTimeoutMs: number;
   /** True when host paths mean the same here and on the engine's host. */
   readonly sharesFilesystem: boolean;
+}
+
+/** A signal that outlasts the caller's. Dispose it to let the caller's signal go. */
+export interface LateSignal extends Disposable {
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
  * A signal for calls that change something: it aborts only some time after the caller's, because a
  * call that is cut off may still take effect, and then nobody would know of it.
  */
-export function settlingSignal(signal: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(CALL_LIMIT_MS);
-  if (signal === undefined) return limit;
+export function outlast(signal: AbortSignal | undefined): LateSignal {
+  if (signal === undefined) return { signal, [Symbol.dispose]: () => undefined };
   const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
   const abort = (): void => {
-    setTimeout(() => late.abort(signal.reason), SETTLE_MS).unref();
+    timer = setTimeout(() => late.abort(signal.reason), OUTLAST_MS);
   };
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort, { once: true });
-  return AbortSignal.any([late.signal, limit]);
+  setMaxListeners(0, late.signal);
+  return {
+    signal: late.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    },
+  };
 }
 
-const SETTLE_MS = 5000;
-const CALL_LIMIT_MS = 120_000;
+const OUTLAST_MS = 5000;

@@ -2,7 +2,6 @@ import { constants } from "node:fs";
 import { chmod, lstat, mkdir, mkdtemp, open, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, posix, resolve } from "node:path";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { extract, type Header } from "tar-stream";
 import { WorkspaceError } from "../errors.js";
 
@@ -140,7 +139,7 @@ class Unpacker {
       mode,
     );
     try {
-      await pipeline(content, file.createWriteStream({ autoClose: false }));
+      for await (const chunk of content) await file.writeFile(chunk as Buffer);
     } finally {
       await file.close();
     }

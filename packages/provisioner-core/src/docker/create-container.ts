@@ -3,7 +3,6 @@ import type { ImageInfo } from "@molecule-ai/docker-engine";
 import type { HostConfig } from "@molecule-ai/host-config";
 import { WorkspaceError } from "../errors.js";
 import type { WorkspacePlan } from "../workspace-plan.js";
-import { settlingSignal } from "./context.js";
 import { createConfig, type CreateConfigOptions } from "./create-config.js";
 import { explainNameConflict } from "./name-conflict.js";
 import type { StartRun } from "./start-run.js";
@@ -41,7 +40,7 @@ export async function createContainer(
   const shell = await engine.containers.statPath(id, "/bin/sh", { signal: run.signal });
   if (shell !== undefined) return { id, name, secretsAsFile: true };
 
-  await engine.containers.remove(id, { force: true, signal: settlingSignal(run.signal) });
+  await engine.containers.remove(id, { force: true, signal: run.late });
   run.onEvent?.({
     type: "warning",
     code: "WARN_WORKSPACE_SECRETS_VISIBLE",
@@ -74,7 +73,7 @@ async function create(
       const created = await engine.containers.create(config, {
         name,
         platform: plan.container.platform,
-        signal: settlingSignal(run.signal),
+        signal: run.late,
       });
       for (const message of created.warnings) {
         run.onEvent?.({ type: "warning", code: "WARN_WORKSPACE_ENGINE", message });
@@ -105,7 +104,7 @@ async function settleConflict(run: StartRun, name: string, round: number): Promi
   }
   await containers.remove(conflict.container.id, {
     force: true,
-    signal: settlingSignal(run.signal),
+    signal: run.late,
   });
   run.onEvent?.({ type: "undone", what: `leftover ${name} of an interrupted start removed` });
 }

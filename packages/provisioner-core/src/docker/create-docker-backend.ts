@@ -30,6 +30,8 @@ export interface DockerBackendOptions {
   readonly stopGraceSeconds?: number | undefined;
   /** Use unlabelled volumes that have our names; default false. */
   readonly adoptVolumes?: boolean | undefined;
+  /** Longest time for taking a failed start back while the engine is away; default 20 seconds. */
+  readonly undoTimeoutMs?: number | undefined;
   /**
    * Whether host paths mean the same here and on the engine's host. Default: true for a socket on
    * this machine; set it to false inside a container.
@@ -58,6 +60,7 @@ export function createDockerBackend(options: DockerBackendOptions): WorkspaceBac
     redactor: options.redactor ?? createRedactor(),
     stopGraceSeconds: options.stopGraceSeconds ?? 10,
     adoptVolumes: options.adoptVolumes ?? false,
+    undoTimeoutMs: options.undoTimeoutMs ?? 20_000,
     sharesFilesystem: options.sharesFilesystem ?? (kind === "unix" || kind === "npipe"),
   };
   const { containers } = engine;

@@ -1,7 +1,7 @@
 import { isProvisionerError } from "@molecule-ai/core";
 import type { ContainerInfo } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
-import { settlingSignal, type DockerContext } from "./context.js";
+import { outlast, type DockerContext } from "./context.js";
 import { findContainer, requireContainer } from "./ownership.js";
 
 interface StopOptions {
@@ -78,7 +78,8 @@ export async function resumeWorkspace(
   const { containers } = context.engine;
   if (container.state.status === "paused") await containers.unpause(container.id, { signal });
   else if (!container.state.running) {
-    await containers.start(container.id, { signal: settlingSignal(signal) });
+    using late = outlast(signal);
+    await containers.start(container.id, { signal: late.signal });
   }
 }
 

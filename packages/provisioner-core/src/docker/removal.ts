@@ -1,7 +1,7 @@
 import { isProvisionerError, LABELS } from "@molecule-ai/core";
 import { containerName } from "../names.js";
 import type { OwnedResource } from "../workspace-backend.js";
-import { settlingSignal, type DockerContext } from "./context.js";
+import { outlast, type DockerContext } from "./context.js";
 import { stopContainer } from "./lifecycle.js";
 import { installFilter, workspaceFilter } from "./ownership.js";
 
@@ -25,8 +25,10 @@ export async function removeWorkspace(
     if (await removeContainer(context, container.id, options)) removed.push(container.name);
   }
   if (options.keepVolumes === true) return { removed };
+  using late = outlast(signal);
   for (const volume of await volumes.list({ labels }, { signal })) {
-    if (await volumes.remove(volume.name, { signal: settlingSignal(signal) })) {
+    signal?.throwIfAborted();
+    if (await volumes.remove(volume.name, { signal: late.signal })) {
       removed.push(volume.name);
     }
   }
@@ -42,7 +44,8 @@ async function removeContainer(
   const container = await containers.inspect(id, { signal: options.signal });
   if (container === undefined) return false;
   await stopContainer(context, container, options);
-  return containers.remove(id, { force: true, signal: settlingSignal(options.signal) });
+  using late = outlast(options.signal);
+  return await containers.remove(id, { force: true, signal: late.signal });
 }
 
 /** See `WorkspaceBackend.listOwned`. */
@@ -91,6 +94,7 @@ export async function removeOwned(
   const { engine, installId } = context;
   const isOurs = (labels: Readonly<Record<string, string>> | undefined): boolean =>
     labels?.[LABELS.install] === installId && labels[LABELS.workspace] === resource.workspaceId;
+  using late = outlast(signal);
   switch (resource.kind) {
     case "workspace": {
       const container = await engine.containers.inspect(resource.name, { signal });
@@ -100,14 +104,14 @@ export async function removeOwned(
     case "volume": {
       const volume = await engine.volumes.inspect(resource.name, { signal });
       if (!isOurs(volume?.labels)) return false;
-      return engine.volumes.remove(resource.name, { signal: settlingSignal(signal) });
+      return await engine.volumes.remove(resource.name, { signal: late.signal });
     }
     case "network": {
       const network = await engine.networks.inspect(resource.name, { signal });
       if (network === undefined || !isOurs(network.labels)) return false;
       if (network.containers.length > 0) return false;
       try {
-        return await engine.networks.remove(network.id, { signal: settlingSignal(signal) });
+        return await engine.networks.remove(network.id, { signal: late.signal });
       } catch (error) {
         // Somebody joined it meanwhile: 403 from Docker, 409 from others.
         const status = isProvisionerError(error) ? error.details["status"] : undefined;

@@ -3,7 +3,6 @@ import type { ContainerInfo } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
 import { containerName, nextContainerName, previousContainerName } from "../names.js";
 import { isAbandoned } from "./attempt.js";
-import { settlingSignal } from "./context.js";
 import type { CreatedContainer } from "./create-container.js";
 import { explainNameConflict } from "./name-conflict.js";
 import { belongsTo } from "./ownership.js";
@@ -29,7 +28,7 @@ export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInf
 
   if (named === undefined) {
     await containers.rename(replaced.id, containerName(run.id), {
-      signal: settlingSignal(run.signal),
+      signal: run.late,
     });
     tell(run, `interrupted swap: ${replaced.name} got its name back`);
     return containers.inspect(replaced.id, { signal: run.signal });
@@ -37,7 +36,7 @@ export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInf
   if (named.state.startedAt === undefined) {
     await removeLeftover(run, named);
     await containers.rename(replaced.id, containerName(run.id), {
-      signal: settlingSignal(run.signal),
+      signal: run.late,
     });
     tell(run, `interrupted swap: ${replaced.name} got its name back`);
     return containers.inspect(replaced.id, { signal: run.signal });
@@ -75,12 +74,12 @@ export async function swapIn(
   const { containers } = run.context.engine;
   const name = containerName(run.id);
   if (old.state.status === "paused") {
-    await containers.unpause(old.id, { signal: settlingSignal(run.signal) });
+    await containers.unpause(old.id, { signal: run.late });
   }
   if (old.state.running) {
     await containers.stop(old.id, {
       graceSeconds: run.context.stopGraceSeconds,
-      signal: settlingSignal(run.signal),
+      signal: run.late,
     });
   }
   run.signal?.throwIfAborted();
@@ -92,7 +91,7 @@ export async function swapIn(
     return `container ${previousContainerName(run.id)} renamed back`;
   });
   await containers.rename(old.id, previousContainerName(run.id), {
-    signal: settlingSignal(run.signal),
+    signal: run.late,
   });
 
   // Goes first when all is taken back: the old one needs the name.
@@ -100,7 +99,7 @@ export async function swapIn(
     const removed = await containers.remove(prepared.id, { force: true, signal });
     return removed ? `container ${name} removed` : undefined;
   });
-  await containers.rename(prepared.id, name, { signal: settlingSignal(run.signal) });
+  await containers.rename(prepared.id, name, { signal: run.late });
 }
 
 /** The new one has proved itself: the old one goes. What fails here is only a leftover. */
@@ -108,7 +107,6 @@ export async function removeReplaced(run: StartRun, old: ContainerInfo): Promise
   try {
     await run.context.engine.containers.remove(old.id, {
       force: true,
-      signal: settlingSignal(undefined),
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -134,7 +132,7 @@ async function removeLeftover(
   try {
     await run.context.engine.containers.remove(container.id, {
       force: true,
-      signal: settlingSignal(run.signal),
+      signal: run.late,
     });
   } catch (error) {
     if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw error;

@@ -15,5 +15,7 @@ export interface StartRun {
   readonly seed: WorkspaceSeed;
   readonly undo: UndoStack;
   readonly signal: AbortSignal | undefined;
+  /** Aborts later than `signal`: for calls that change something. */
+  readonly late: AbortSignal | undefined;
   readonly onEvent: EventSink | undefined;
 }

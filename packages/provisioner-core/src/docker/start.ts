@@ -1,6 +1,7 @@
 import { isProvisionerError, LABELS, runStage } from "@molecule-ai/core";
 import type { ContainerInfo, ImageInfo } from "@molecule-ai/docker-engine";
 import { fitToEngine, type HostConfig } from "@molecule-ai/host-config";
+import { setMaxListeners } from "node:events";
 import { WorkspaceError } from "../errors.js";
 import { exitError } from "../exit-error.js";
 import { readLogTail } from "../log-tail.js";
@@ -8,7 +9,7 @@ import { nextContainerName } from "../names.js";
 import type { StartedWorkspace, StartOptions, WorkspaceSeed } from "../workspace-backend.js";
 import type { WorkspacePlan } from "../workspace-plan.js";
 import { beginAttempt } from "./attempt.js";
-import { settlingSignal, type DockerContext } from "./context.js";
+import { outlast, type DockerContext } from "./context.js";
 import { createContainer, type CreatedContainer } from "./create-container.js";
 import { addressOf, agentPortOf } from "./details.js";
 import { findImageUser } from "./image-user.js";
@@ -19,18 +20,19 @@ import { ensureNetwork, ensureVolume } from "./storage.js";
 import { createUndoStack } from "./undo.js";
 import { checkWorkspaceDirectory } from "./workspace-directory.js";
 
-/** Longest time for taking a failed start back. */
-const UNDO_LIMIT_MS = 60_000;
-
 /** See `WorkspaceBackend.start`. */
 export async function startWorkspace(
   context: DockerContext,
   plan: WorkspacePlan,
   options: StartOptions = {},
 ): Promise<StartedWorkspace> {
-  const { signal, onEvent } = options;
-  signal?.throwIfAborted();
+  const { onEvent } = options;
+  options.signal?.throwIfAborted();
+  // One of our own: many calls listen to it at once.
+  const signal = options.signal === undefined ? undefined : AbortSignal.any([options.signal]);
+  if (signal !== undefined) setMaxListeners(0, signal);
   using attempt = beginAttempt();
+  using late = outlast(signal);
   const createdAt = context.clock.now();
   for (const secret of secretsOf(options.seed)) context.redactor.add(secret);
   const run: StartRun = {
@@ -40,8 +42,9 @@ export async function startWorkspace(
     stamp: { [LABELS.attempt]: attempt.tag, [LABELS.createdAt]: String(createdAt) },
     createdAt,
     seed: options.seed ?? {},
-    undo: createUndoStack({ clock: context.clock, onEvent, timeoutMs: UNDO_LIMIT_MS }),
+    undo: createUndoStack({ clock: context.clock, onEvent, timeoutMs: context.undoTimeoutMs }),
     signal,
+    late: late.signal,
     onEvent,
   };
   try {
@@ -164,7 +167,7 @@ async function resetSessions(
   if (existing.labels[LABELS.install] !== installId || existing.labels[LABELS.workspace] !== run.id)
     return;
   try {
-    await volumes.remove(volume.name, { signal: settlingSignal(run.signal) });
+    await volumes.remove(volume.name, { signal: run.late });
   } catch (error) {
     if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw error;
     throw new WorkspaceError("ERR_WORKSPACE_EXISTS", `Workspace ${run.id} exists already.`, {
@@ -216,7 +219,7 @@ async function startContainer(
   if (plan.tier === 4) await checkHostPort(run, plan, prepared);
   if (old !== undefined) await swapIn(run, prepared, old);
   try {
-    await engine.containers.start(prepared.id, { signal: settlingSignal(run.signal) });
+    await engine.containers.start(prepared.id, { signal: run.late });
   } catch (error) {
     run.signal?.throwIfAborted();
     throw startFailed(run.id, error);

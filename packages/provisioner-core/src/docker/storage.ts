@@ -2,7 +2,6 @@ import { isProvisionerError, LABELS } from "@molecule-ai/core";
 import type { VolumeInfo } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
 import type { PlannedVolume, WorkspacePlan } from "../workspace-plan.js";
-import { settlingSignal } from "./context.js";
 import { belongsTo } from "./ownership.js";
 import type { StartRun } from "./start-run.js";
 
@@ -14,7 +13,7 @@ export async function ensureNetwork(run: StartRun, plan: WorkspacePlan): Promise
   if ((await networks.inspect(network.name, { signal: run.signal })) !== undefined) return;
   try {
     const labels = { ...network.labels, ...run.stamp };
-    await networks.create({ name: network.name, labels }, { signal: settlingSignal(run.signal) });
+    await networks.create({ name: network.name, labels }, { signal: run.late });
   } catch (error) {
     // Somebody else made it meanwhile. It stays after a failed start too: others may rely on it.
     if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw error;
@@ -26,10 +25,7 @@ export async function ensureVolume(run: StartRun, planned: PlannedVolume): Promi
   const { volumes } = run.context.engine;
   run.undo.push((signal) => removeOwnVolume(run, planned.name, signal));
   const labels = { ...planned.labels, ...run.stamp };
-  const volume = await volumes.create(
-    { name: planned.name, labels },
-    { signal: settlingSignal(run.signal) },
-  );
+  const volume = await volumes.create({ name: planned.name, labels }, { signal: run.late });
   if (volume.labels[LABELS.attempt] === run.attempt) return false;
   checkOwner(run, volume);
   return true;
