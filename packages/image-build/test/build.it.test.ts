@@ -21,7 +21,9 @@ const socketPath = found.socketPath ?? "";
 const run = uniqueName("build");
 const label = `molecule.test.run=${run}`;
 const labels = { "molecule.test.run": run };
-const BASE = "FROM molecule-test/busybox:latest\n";
+const FROM = "FROM molecule-test/busybox:latest";
+// The classic builder keeps what came before a failed step: it has to be labelled there already.
+const BASE = `${FROM}\nLABEL ${label}\n`;
 let count = 0;
 const newTag = (): string => `molecule-test/${run}:${(count += 1)}`;
 
@@ -101,7 +103,7 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
     });
 
     it("builds the stage that was asked for, and refuses one that does not exist", async () => {
-      const Dockerfile = `${BASE.trim()} AS One\nRUN echo in-one\n${BASE.trim()} AS two\nRUN false\n`;
+      const Dockerfile = `${FROM} AS One\nRUN echo in-one\n${FROM} AS two\nRUN false\n`;
       await build({ Dockerfile }, { target: "one" });
       await expect(build({ Dockerfile }, { target: "three" }, proxied)).rejects.toMatchObject({
         code: "ERR_BUILD_OPTIONS",
@@ -165,7 +167,7 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
       await expect(build({ Dockerfile })).rejects.toMatchObject({
         name: "ImageBuildError",
         code: "ERR_BUILD_FAILED",
-        failure: { line: 4, exitCode: 127, dockerfile: "Dockerfile" },
+        failure: { line: 5, exitCode: 127, dockerfile: "Dockerfile" },
         hint: expect.stringContaining("does not exist") as string,
         details: {
           lastLines: [
@@ -180,7 +182,7 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
     it("says on which line the Dockerfile cannot be read", async () => {
       await expect(build({ Dockerfile: `${BASE}RUN true\nBOGUS x\n` })).rejects.toMatchObject({
         code: "ERR_BUILD_SYNTAX",
-        failure: { line: 3, instruction: "BOGUS x" },
+        failure: { line: 4, instruction: "BOGUS x" },
       });
       await expect(build({ Dockerfile: "# nothing\n" })).rejects.toMatchObject({
         code: "ERR_BUILD_SYNTAX",
@@ -190,13 +192,13 @@ describe.skipIf(found.skip !== undefined).each(["auto", "classic"] as const)(
     it("says which base image cannot be had", async () => {
       await expect(
         build({ Dockerfile: `${BASE}RUN true\nFROM 127.0.0.1:9/nope:1\nRUN true\n` }),
-      ).rejects.toMatchObject({ code: "ERR_BUILD_BASE_IMAGE", failure: { line: 3 } });
+      ).rejects.toMatchObject({ code: "ERR_BUILD_BASE_IMAGE", failure: { line: 4 } });
     });
 
     it("says which COPY has no source", async () => {
       await expect(build({ Dockerfile: `${BASE}COPY nope /x\n` })).rejects.toMatchObject({
         code: "ERR_BUILD_FAILED",
-        failure: { line: 2, instruction: "COPY nope /x" },
+        failure: { line: 3, instruction: "COPY nope /x" },
       });
     });
 
