@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { measure, type Measurement, type Scenario } from "./measure.js";
 import { formatTable } from "./report.js";
 import { version } from "./scenarios/cli.js";
-import { cacheHit, coldBuild, sameTree } from "./scenarios/image.js";
+import { cacheHit, cacheHitBare, coldBuild, sameTree } from "./scenarios/image.js";
 import { readyByDevcontainer, startByCli, startByHand, startTwenty } from "./scenarios/start.js";
 
 const SCENARIOS: readonly Scenario[] = [
@@ -12,6 +12,7 @@ const SCENARIOS: readonly Scenario[] = [
   startByCli,
   readyByDevcontainer,
   cacheHit,
+  cacheHitBare,
   coldBuild,
   sameTree,
   startTwenty,
