@@ -4,7 +4,7 @@ import type { Checkout } from "./checkout-store.js";
 import type { EnsureRun } from "./ensure-run.js";
 import { LocalBuildError, wrapFailure } from "./errors.js";
 import { isFullSha, objectFormatOf } from "./git-object.js";
-import { findImage, findNewestImage, type FoundImage } from "./image-lookup.js";
+import { findImage, findNewestImage, guessLatest, type FoundImage } from "./image-lookup.js";
 import { checkout, makeImage, tagLatest } from "./make-image.js";
 import { readTemplateTree } from "./template-tree.js";
 
@@ -14,7 +14,7 @@ const RESTORE_TIMEOUT_MS = 20_000;
 /**
  * The image of the commit that is asked for: found, re-tagged or built.
  *
- * A present image takes no lock: it costs the head lookup and one inspect. Whatever is made is made
+ * A present image takes no lock: it costs the head lookup, and one inspect beside it. Whatever is made is made
  * under the lock of its runtime, after looking again.
  */
 export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
@@ -25,9 +25,11 @@ export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
   }
   if (offline) return ensureOffline(run);
 
-  const head = await resolveHead(run);
-  const present = await findImage(run, head.sha);
-  return present === undefined ? make(run, head.sha) : usePresent(run, head.sha, present);
+  const asked = resolveHead(run);
+  await using guess = run.request.follows ? guessLatest(run) : undefined;
+  const { sha } = await asked;
+  const present = (await guess?.matching(sha)) ?? (await findImage(run, sha));
+  return present === undefined ? await make(run, sha) : await usePresent(run, sha, present);
 }
 
 async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {

@@ -59,6 +59,46 @@ export async function findImage(
   return { imageId: image.id, tags: image.tags, facts, checkout };
 }
 
+/** A look at the image `latest` means, taken while the head is still being asked for. */
+export interface LatestGuess extends AsyncDisposable {
+  /** That image, if it stands for commit `sha`; waits for the look to end. */
+  matching(sha: string): Promise<FoundImage | undefined>;
+}
+
+/**
+ * Starts looking at `latest`. It nearly always is the head's image, and then the head lookup is all
+ * a caller waits for. A failure is no guess; disposing ends the look.
+ */
+export function guessLatest(run: EnsureRun): LatestGuess {
+  const { engine, store } = run.dependencies;
+  const controller = new AbortController();
+  const signal = AbortSignal.any([run.signal, controller.signal]);
+  const look = async (): Promise<FoundImage[]> => {
+    const image = await engine.images.inspect(localImageLatestTag(run.runtime), { signal });
+    const facts = image && trust(run, image, false);
+    if (image === undefined || facts === undefined) return [];
+    const named = revisionsOf(image, facts).filter((sha) =>
+      hasTag(image, localImageTag(run.runtime, sha)),
+    );
+    const checkouts = await Promise.all(named.map((sha) => store.find(run.runtime, sha)));
+    return named.flatMap((sha, index) => {
+      const checkout = checkouts[index];
+      const found = { imageId: image.id, tags: image.tags, facts, checkout };
+      return checkout?.record.sha === sha && checkout.record.tree === facts.tree ? [found] : [];
+    });
+  };
+  const looked = look().catch((): FoundImage[] => []);
+  return {
+    async matching(sha) {
+      return (await looked).find((found) => found.checkout?.record.sha === sha);
+    },
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      await looked;
+    },
+  };
+}
+
 /** What `latest` means, else the youngest image of this runtime and repository, with its commit. */
 export async function findNewestImage(
   run: EnsureRun,

@@ -100,7 +100,7 @@ describe("the way of a build", () => {
     const before = room.gitea.requests.length;
     const present = await source.ensure("langgraph", { onEvent: room.onEvent });
     expect(present).toEqual({ ...built, outcome: "present" });
-    expect(room.engine.calls).toEqual([`inspect ${built.ref}`]);
+    expect(room.engine.calls).toEqual([`inspect ${REPOSITORY}:latest`]);
     expect(room.gitea.requests.length).toBe(before + 1);
     expect(await readdir(room.cacheDirectory)).not.toContain(".locks");
     expect(stages(room).at(-1)).toBe("build: cache hit");
@@ -178,7 +178,7 @@ describe("refusals", () => {
     expect(error.message).toContain("langgraph");
     expect(error.message).toContain("http://127.0.0.1:9/molecule-ai/template-langgraph");
     expect(error.hint).toContain("offline");
-    expect(room.engine.calls).toEqual([]);
+    expect(room.engine.calls).toEqual([`inspect ${REPOSITORY}:latest`]);
     expect(await readdir(room.cacheDirectory)).toEqual([]);
   });
 
@@ -191,7 +191,7 @@ describe("refusals", () => {
       expect(error.code).toBe("ERR_LOCAL_BUILD_HEAD");
       expect(isProvisionerError(error.cause)).toBe(true);
       expect(error.details["causeCode"]).toMatch(/^ERR_GITEA_/);
-      expect(room.engine.calls).toEqual([]);
+      expect(builds(room)).toEqual([]);
     },
   );
 
@@ -201,7 +201,7 @@ describe("refusals", () => {
       await using room = await openRoom();
       room.gitea.setFault({ kind });
       expect((await failure(room.source().ensure("langgraph"))).code).toBe("ERR_LOCAL_BUILD_HEAD");
-      expect(room.engine.calls).toEqual([]);
+      expect(builds(room)).toEqual([]);
     },
   );
 
