@@ -44,13 +44,17 @@ export async function waitUntilReady(
     signal: options.signal,
   });
   const ended = new AbortController();
+  let exitCode: number | undefined;
   const total = AbortSignal.timeout(options.totalTimeoutMs);
   const signal = AbortSignal.any([idle.signal, total, ended.signal]);
   const side = new AbortController();
   const sideSignal = AbortSignal.any([signal, side.signal]);
   // Both only make it faster or more patient; when they fail, the loop finds out by itself.
   const watching = Promise.allSettled([
-    watchForEnd(backend, id, sideSignal, () => ended.abort(ENDED)),
+    watchForEnd(backend, id, sideSignal, (code) => {
+      exitCode ??= code;
+      ended.abort(ENDED);
+    }),
     followLog(backend, id, sideSignal, () => idle.progress()),
   ]);
   try {
@@ -59,7 +63,12 @@ export async function waitUntilReady(
     options.signal?.throwIfAborted();
     if (error === ENDED) {
       const details = await backend.inspect(id);
-      throw await describeEnd(options, id, details);
+      // Started again by now, it has an exit code no more.
+      throw await describeEnd(
+        options,
+        id,
+        details && { ...details, exitCode: exitCode ?? details.exitCode },
+      );
     }
     if (!total.aborted && !(error instanceof DeadlineError)) throw error;
     const log = backend.logs(id, { tail: 20, signal: AbortSignal.timeout(5000) });
@@ -109,17 +118,19 @@ async function watchForEnd(
   backend: Pick<WorkspaceBackend, "watch">,
   id: string,
   signal: AbortSignal,
-  onEnd: () => void,
+  onEnd: (exitCode: number | undefined) => void,
 ): Promise<void> {
   for await (const notice of backend.watch({ signal })) {
     switch (notice.type) {
       case "exited":
+        if (notice.id === id) onEnd(notice.exitCode);
+        break;
       case "removed":
-        if (notice.id === id) onEnd();
+        if (notice.id === id) onEnd(undefined);
         break;
       case "relisted": {
         const status = notice.workspaces.find((candidate) => candidate.id === id)?.status;
-        if (status === "exited" || status === "dead" || status === "restarting") onEnd();
+        if (status === "exited" || status === "dead" || status === "restarting") onEnd(undefined);
         break;
       }
       default:

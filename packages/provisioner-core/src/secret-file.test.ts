@@ -83,7 +83,7 @@ describe("secret file", () => {
         // The same process: signals reach it as if there were no wrapper.
         expect(pid).toBe(child.child.pid);
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 

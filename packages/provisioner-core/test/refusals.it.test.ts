@@ -168,7 +168,7 @@ describe.skipIf(found.skip !== undefined)("what is refused, fails or is cut off"
     it("is reported at once when there is nothing to run", async () => {
       const image = await lab.buildImage({ entrypoint: ["/no/such/program"] });
       await expect(lab.provisionerOn(lab.backend, image).up(lab.spec())).rejects.toMatchObject({
-        code: "ERR_WORKSPACE_START_FAILED",
+        details: { exitCode: 127 },
       });
     });
 
