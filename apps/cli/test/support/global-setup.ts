@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { chmod, cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "tsup";
@@ -45,6 +45,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   // `--version` reads the manifest one level up, as in the published package.
   await cp(join(HERE, "package.json"), join(directory, "package.json"));
+  // One test runs it as another user.
+  await chmod(directory, 0o755);
   project.provide("program", join(directory, "bundle/bin.js"));
   return () => rm(directory, { recursive: true, force: true });
 }

@@ -1,9 +1,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { inject } from "vitest";
 
-/** What it takes to start the program: the file `global-setup.ts` made. */
+/**
+ * What it takes to start the program: the file `global-setup.ts` made. Without `--` Node 20 looks for
+ * an `--env-file` of its own among the program's arguments and ends when that file is absent.
+ */
 export function programArguments(): readonly string[] {
-  return [inject("program")];
+  return ["--", inject("program")];
 }
 
 export type JsonLine = { readonly type: string } & Readonly<Record<string, unknown>>;
@@ -18,6 +21,10 @@ export interface CliOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string | undefined;
   readonly stdin?: string | undefined;
+  /** Run as this user; only root can. */
+  readonly uid?: number | undefined;
+  /** Called for every piece of stderr, while the program runs. */
+  readonly onText?: ((text: string, child: ChildProcess) => void) | undefined;
   /** Called for every line of stdout that is JSON, while the program runs. */
   readonly onLine?: ((line: JsonLine, child: ChildProcess) => void) | undefined;
 }
@@ -27,6 +34,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
   const child = spawn(process.execPath, [...programArguments(), ...args], {
     env: options.env,
     cwd: options.cwd,
+    uid: options.uid,
     stdio: ["pipe", "pipe", "pipe"],
   });
   child.stdin.on("error", () => {
@@ -44,7 +52,10 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
       if (line.startsWith("{")) options.onLine?.(JSON.parse(line) as JsonLine, child);
     }
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+    options.onText?.(text, child);
+  });
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", resolve);

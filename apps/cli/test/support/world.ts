@@ -49,7 +49,7 @@ export const AGENT: TestFiles = {
 };
 
 /** How many runtimes one world can have: their names are fixed before their templates exist. */
-const RUNTIMES = 40;
+const RUNTIMES = 120;
 
 export async function createWorld(socketPath: string): Promise<World> {
   await busyboxImage(socketPath);
