@@ -11,7 +11,7 @@ export function createStages(stream) {
 
   /** @param {string} text */
   const replace = (text) => {
-    if (live) stream.write(`\r\u001b[2K${text.slice(0, Math.max(20, stream.columns - 1))}`);
+    if (live) stream.write(`\r\u001b[2K${text.slice(0, (stream.columns || 80) - 1)}`);
   };
 
   return {
