@@ -17,7 +17,8 @@ export interface CheckoutRecord {
   readonly committedAt: number | undefined;
   readonly files: number;
   readonly sizeBytes: number;
-  readonly via: "git" | "archive";
+  /** `copy` of the checkout of another commit with this tree. */
+  readonly via: "git" | "archive" | "copy";
   /** Submodules by path: part of the tree, absent on disk. */
   readonly submodules: Readonly<Record<string, string>>;
 }
@@ -44,6 +45,8 @@ export interface Scratch extends AsyncDisposable {
 export interface CheckoutStore {
   readonly directory: string;
   find(runtime: string, sha: string): Promise<Checkout | undefined>;
+  /** The complete checkouts of one runtime. */
+  listRuntime(runtime: string): Promise<Checkout[]>;
   /** All complete checkouts, and the names of directories that belong to none. */
   list(): Promise<{ readonly checkouts: Checkout[]; readonly leftovers: Leftover[] }>;
   /** Call with the lock of `runtime` held: removes what earlier holders left behind. */
@@ -110,10 +113,13 @@ export function createCheckoutStore(options: CheckoutStoreOptions): CheckoutStor
     await rm(filesOf(runtime, sha), { recursive: true, force: true });
   };
 
-  const listRuntime = async (
+  const survey = async (
     runtime: string,
   ): Promise<{ checkouts: Checkout[]; leftovers: Leftover[] }> => {
-    const names = await readdir(runtimeDirectory(runtime));
+    const names = await readdir(runtimeDirectory(runtime)).catch((error: unknown): string[] => {
+      absent(error);
+      return [];
+    });
     const checkouts: Checkout[] = [];
     const leftovers: Leftover[] = [];
     for (const name of names) {
@@ -144,6 +150,10 @@ export function createCheckoutStore(options: CheckoutStoreOptions): CheckoutStor
       }
       return found;
     },
+    async listRuntime(runtime) {
+      await checkOwner();
+      return (await survey(runtime)).checkouts;
+    },
     async list() {
       await checkOwner();
       const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
@@ -151,7 +161,7 @@ export function createCheckoutStore(options: CheckoutStoreOptions): CheckoutStor
         return [];
       });
       const runtimes = entries.filter((entry) => entry.isDirectory() && isRuntimeName(entry.name));
-      const lists = await Promise.all(runtimes.map((entry) => listRuntime(entry.name)));
+      const lists = await Promise.all(runtimes.map((entry) => survey(entry.name)));
       return {
         checkouts: lists.flatMap((list) => list.checkouts),
         leftovers: lists.flatMap((list) => list.leftovers),
@@ -221,7 +231,7 @@ export function parseCheckoutRecord(text: string): CheckoutRecord | undefined {
   if (typeof tree !== "string" || tree.length !== sha.length || !isFullSha(tree)) return undefined;
   if (committedAt !== undefined && typeof committedAt !== "number") return undefined;
   if (typeof files !== "number" || typeof sizeBytes !== "number") return undefined;
-  if (via !== "git" && via !== "archive") return undefined;
+  if (via !== "git" && via !== "archive" && via !== "copy") return undefined;
   if (!isTextRecord(submodules)) return undefined;
   return { version, runtime, sha, tree, source, committedAt, files, sizeBytes, via, submodules };
 }

@@ -1,11 +1,10 @@
-import type { TemplateHead } from "@molecule-ai/gitea-client";
 import { localImageTag, type ResolvedImage } from "@molecule-ai/registry-mode";
 import type { Checkout } from "./checkout-store.js";
 import type { EnsureRun } from "./ensure-run.js";
 import { LocalBuildError, wrapFailure } from "./errors.js";
 import { isFullSha, objectFormatOf } from "./git-object.js";
 import { findImage, findNewestImage, guessLatest, type FoundImage } from "./image-lookup.js";
-import { checkout, makeImage, tagLatest } from "./make-image.js";
+import { checkout, makeImage, tagLatest, type Commit } from "./make-image.js";
 import { readTemplateTree } from "./template-tree.js";
 
 /** Template files missing beside a present image are worth this long a wait, no longer. */
@@ -27,9 +26,11 @@ export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
 
   const asked = resolveHead(run);
   await using guess = run.request.follows ? guessLatest(run) : undefined;
-  const { sha } = await asked;
-  const present = (await guess?.matching(sha)) ?? (await findImage(run, sha));
-  return present === undefined ? await make(run, sha) : await usePresent(run, sha, present);
+  const head = await asked;
+  const present = (await guess?.matching(head.sha)) ?? (await findImage(run, head.sha));
+  return present === undefined
+    ? await make(run, { ...head, isPinned: head.sha === ref })
+    : await usePresent(run, head.sha, present);
 }
 
 async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
@@ -37,7 +38,7 @@ async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
   if (ref !== undefined && isFullSha(ref)) {
     const known = await run.dependencies.store.find(run.runtime, ref);
     if (known !== undefined) {
-      return make(run, ref);
+      return make(run, { sha: ref, committedAt: known.record.committedAt, isPinned: true });
     }
     throw notOffline(run, `neither image nor files of commit ${ref.slice(0, 12)} are here`);
   }
@@ -47,7 +48,7 @@ async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
   return usePresent(run, newest.sha, newest.image);
 }
 
-function resolveHead(run: EnsureRun): Promise<TemplateHead> {
+function resolveHead(run: EnsureRun): Promise<Omit<Commit, "isPinned">> {
   const { gitea, settings } = run.dependencies;
   const { url } = run.repository;
   return run.stage(
@@ -106,7 +107,12 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
     const found = await store.find(run.runtime, sha);
     if (found !== undefined) return found;
     await using scratch = await store.createScratch(run.runtime);
-    const record = await checkout(run, sha, scratch, timeoutMs);
+    const record = await checkout(
+      run,
+      { sha, committedAt: undefined, isPinned: true },
+      scratch,
+      timeoutMs,
+    );
     return await store.publish(scratch, record);
   } catch (error) {
     run.signal.throwIfAborted();
@@ -116,14 +122,15 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
   }
 }
 
-async function make(run: EnsureRun, sha: string): Promise<ResolvedImage> {
-  const made = await makeAlone(run, sha);
+async function make(run: EnsureRun, commit: Commit): Promise<ResolvedImage> {
+  const made = await makeAlone(run, commit);
   // Outside the lock, which restoring the files would take.
-  return "facts" in made ? usePresent(run, sha, made) : made;
+  return "facts" in made ? usePresent(run, commit.sha, made) : made;
 }
 
 /** Checkout, then re-tag or build, alone on this machine for this runtime. */
-async function makeAlone(run: EnsureRun, sha: string): Promise<ResolvedImage | FoundImage> {
+async function makeAlone(run: EnsureRun, commit: Commit): Promise<ResolvedImage | FoundImage> {
+  const { sha } = commit;
   const { store, settings } = run.dependencies;
   await using _lock = await lockRuntime(run);
   // Whoever held the lock may have done the work.
@@ -143,7 +150,7 @@ async function makeAlone(run: EnsureRun, sha: string): Promise<ResolvedImage | F
   }
   await using scratch = await store.createScratch(run.runtime);
   try {
-    const record = await checkout(run, sha, scratch, settings.timeouts.checkoutMs);
+    const record = await checkout(run, commit, scratch, settings.timeouts.checkoutMs);
     const made = await makeImage(run, scratch.files, record);
     const { path } = await store.publish(scratch, record);
     return resolved(run, sha, made.imageId, record, made.outcome, path);

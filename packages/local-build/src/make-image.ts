@@ -1,32 +1,49 @@
+import { cp, rm } from "node:fs/promises";
 import { isProvisionerError, runStage } from "@molecule-ai/core";
 import { localImageLatestTag, localImageTag } from "@molecule-ai/registry-mode";
 import type { CheckoutRecord, Scratch } from "./checkout-store.js";
 import { checkoutCommit } from "./checkout.js";
 import { findDockerfile } from "./dockerfile.js";
 import type { EnsureRun } from "./ensure-run.js";
-import { wrapFailure } from "./errors.js";
+import { LocalBuildError, wrapFailure } from "./errors.js";
+import { objectFormatOf } from "./git-object.js";
 import { hasTag, imageLabels, sameTreeTag } from "./image-identity.js";
 import { findSameTree } from "./image-lookup.js";
+import { readTemplateTree } from "./template-tree.js";
 
 export interface MadeImage {
   readonly imageId: string;
   readonly outcome: "built" | "retagged";
 }
 
+/** The commit an image is wanted of. */
+export interface Commit {
+  readonly sha: string;
+  /** As the server told, Unix milliseconds. */
+  readonly committedAt: number | undefined;
+  /** True when the caller named the commit itself: then no server's word about it will do. */
+  readonly isPinned: boolean;
+}
+
 /** Stage `checkout`: the files of exactly that commit into `scratch.files`. */
 export function checkout(
   run: EnsureRun,
-  sha: string,
+  commit: Commit,
   scratch: Scratch,
   timeoutMs: number,
 ): Promise<CheckoutRecord> {
   const { gitea, giteaSettings, redactor, settings } = run.dependencies;
-  const subject = `${run.repository.url}@${sha.slice(0, 12)}`;
+  const { sha } = commit;
   return run.stage(
     "checkout",
-    { subject, timeoutMs, outcome: (record) => record.via },
-    (signal, progress) =>
-      checkoutCommit({
+    {
+      subject: `${run.repository.url}@${sha.slice(0, 12)}`,
+      timeoutMs,
+      outcome: (record) => record.via,
+    },
+    async (signal, progress) =>
+      (await copySameTree(run, commit, scratch, signal)) ??
+      (await checkoutCommit({
         runtime: run.runtime,
         repository: run.repository,
         sha,
@@ -38,8 +55,46 @@ export function checkout(
         signal,
         onProgress: progress,
         onEvent: run.onEvent,
-      }),
+      })),
   );
+}
+
+/**
+ * The files of another commit, when the server says that this one has the same tree: the head was
+ * the server's word as well. The copy is hashed, so the files are that tree for certain.
+ */
+async function copySameTree(
+  run: EnsureRun,
+  commit: Commit,
+  scratch: Scratch,
+  signal: AbortSignal,
+): Promise<CheckoutRecord | undefined> {
+  const { gitea, settings, store } = run.dependencies;
+  if (commit.isPinned) return undefined;
+  const known = await store.listRuntime(run.runtime);
+  if (known.length === 0) return undefined;
+  const tree = await gitea
+    .commitTree(run.repository, commit.sha, { signal })
+    .catch((): undefined => undefined);
+  signal.throwIfAborted();
+  const same = known.find(({ record }) => record.tree === tree);
+  if (same === undefined) return undefined;
+  await cp(same.path, scratch.files, { recursive: true, verbatimSymlinks: true });
+  const copied = await readTemplateTree(scratch.files, {
+    objectFormat: objectFormatOf(commit.sha),
+    limits: settings.limits,
+    submodules: same.record.submodules,
+    signal,
+  }).catch((error: unknown) => {
+    if (error instanceof LocalBuildError) return undefined;
+    throw error;
+  });
+  if (copied?.tree !== tree) {
+    await rm(scratch.files, { recursive: true, force: true });
+    return undefined;
+  }
+  const { sha, committedAt } = commit;
+  return { ...same.record, sha, committedAt, source: run.repository.url, via: "copy" };
 }
 
 /** Stage `build`: tags an image of the same tree, or builds one from `files`. */

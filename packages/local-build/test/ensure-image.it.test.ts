@@ -442,6 +442,48 @@ describe("a new commit of the same tree", () => {
     expect((await source.ensure("langgraph", { ref: first.revision })).outcome).toBe("present");
   });
 
+  test("is not fetched either: the server tells the tree, and the files are those of the other commit", async () => {
+    await using room = await openRoom();
+    const source = room.source();
+    const { templatePath: first = "" } = await source.ensure("langgraph");
+    const sha = await room.repository.commit({});
+    const before = room.gitea.requests.length;
+    const { templatePath: second = "" } = await source.ensure("langgraph", {
+      onEvent: room.onEvent,
+    });
+    expect(room.gitea.requests.slice(before).map(({ part }) => part)).toEqual(["api", "api"]);
+    expect(stages(room)).toContain("checkout: copy");
+    expect(second).toBe(join(room.cacheDirectory, "langgraph", sha.slice(0, 12)));
+    expect((await readdir(second, { recursive: true })).sort()).toEqual(
+      (await readdir(first, { recursive: true })).sort(),
+    );
+    expect((await stat(join(second, "bin/start.sh"))).mode & 0o777).toBe(0o755);
+  });
+
+  test.each([
+    ["an edited checkout is", async (path: string) => writeFile(join(path, "config.yaml"), "evil")],
+    ["a checkout with more in it is", async (path: string) => writeFile(join(path, "more"), "")],
+  ])("%s not copied: the commit is fetched", async (_name, spoil) => {
+    await using room = await openRoom();
+    const source = room.source();
+    const { templatePath = "" } = await source.ensure("langgraph");
+    await spoil(templatePath);
+    await room.repository.commit({});
+    const image = await source.ensure("langgraph", { onEvent: room.onEvent });
+    expect(stages(room)).toContain("checkout: git");
+    expect(await readdir(image.templatePath ?? "")).not.toContain("more");
+  });
+
+  test("that the caller names by its id is fetched and proven, whatever the server says", async () => {
+    await using room = await openRoom();
+    const source = room.source();
+    await source.ensure("langgraph");
+    const sha = await room.repository.commit({});
+    const image = await source.ensure("langgraph", { ref: sha, onEvent: room.onEvent });
+    expect(image.outcome).toBe("retagged");
+    expect(stages(room)).toContain("checkout: git");
+  });
+
   test("is believed without the cache directory, by the tag with the whole commit", async () => {
     await using room = await openRoom();
     await room.source().ensure("langgraph");
