@@ -4,7 +4,6 @@ import { ProvisionerError, type ProvisionerErrorOptions } from "@molecule-ai/cor
 export type WorkspaceErrorCode =
   | "ERR_WORKSPACE_ID_INVALID"
   | "ERR_WORKSPACE_NAME_INVALID"
-  | "ERR_WORKSPACE_RUNTIME_INVALID"
   | "ERR_WORKSPACE_ENV_INVALID"
   | "ERR_WORKSPACE_ENV_RESERVED"
   | "ERR_WORKSPACE_ENV_TOO_LARGE"

@@ -14,20 +14,27 @@ export interface Probe extends AsyncDisposable {
 /** Every agent serves it without a token, and an agent without it answers 404, which is as good. */
 const PATH = "/.well-known/agent-card.json";
 
-const ANSWER_LIMIT_MS = 5000;
+/**
+ * A connection made just as the process starts may be accepted by the engine and then never served:
+ * the first ones are given up early. Later ones wait longer, for an agent that is only slow.
+ */
+const FIRST_LIMIT_MS = 1000;
+const LONGEST_LIMIT_MS = 5000;
 
 /** A probe over HTTP: every answer below 500 means ready, whatever it says. */
 export function createHttpProbe(): Probe {
   // A published port accepts connections before anybody listens behind it, so none is reused.
   const agent: Dispatcher = new Agent({
     pipelining: 0,
-    connect: { timeout: ANSWER_LIMIT_MS },
-    headersTimeout: ANSWER_LIMIT_MS,
-    bodyTimeout: ANSWER_LIMIT_MS,
+    connect: { timeout: LONGEST_LIMIT_MS },
+    headersTimeout: LONGEST_LIMIT_MS,
+    bodyTimeout: LONGEST_LIMIT_MS,
   });
+  let limitMs = FIRST_LIMIT_MS;
   return {
     async ask(url, signal) {
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_LIMIT_MS)]);
+      const limit = AbortSignal.timeout(limitMs);
+      const limited = AbortSignal.any([signal, limit]);
       try {
         const answer = await request(`${url}${PATH}`, { dispatcher: agent, signal: limited });
         answer.body.on("error", () => undefined).destroy();
@@ -35,6 +42,7 @@ export function createHttpProbe(): Probe {
         return { kind: status < 500 ? "ready" : "unready", status };
       } catch {
         signal.throwIfAborted();
+        if (limit.aborted) limitMs = Math.min(limitMs * 2, LONGEST_LIMIT_MS);
         return { kind: "silent" };
       }
     },

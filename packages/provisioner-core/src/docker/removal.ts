@@ -99,7 +99,7 @@ export async function removeOwned(
     case "workspace": {
       const container = await engine.containers.inspect(resource.name, { signal });
       if (container === undefined || !isOurs(container.labels)) return false;
-      return removeContainer(context, container.id, { signal });
+      return await removeContainer(context, container.id, { signal });
     }
     case "volume": {
       const volume = await engine.volumes.inspect(resource.name, { signal });
