@@ -1,7 +1,12 @@
-import { callEngine, findTestEngine, startFaultProxy } from "@molecule-ai/testkit";
+import {
+  callEngine,
+  findTestEngine,
+  startFakeRegistry,
+  startFaultProxy,
+} from "@molecule-ai/testkit";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { jsonLines, lastLine } from "./support/run-cli.js";
+import { jsonLines, lastLine, type CliOptions } from "./support/run-cli.js";
 import { createWorld, type World } from "./support/world.js";
 
 const engine = await findTestEngine();
@@ -19,6 +24,19 @@ function patientAgent(buildSeconds: number): Record<string, string> {
   };
 }
 
+/** Sends the signal, once, when the stage begins. */
+function strikeAt(
+  stage: string,
+  signal: NodeJS.Signals = "SIGINT",
+): NonNullable<CliOptions["onLine"]> {
+  let struck = false;
+  return (line, child) => {
+    if (struck || line.type !== "stage.started" || line["stage"] !== stage) return;
+    struck = true;
+    child.kill(signal);
+  };
+}
+
 describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
   let world: World;
   beforeAll(async () => {
@@ -32,17 +50,9 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     "in stage %s ends with 130 and leaves nothing",
     async (stage) => {
       const { name } = await world.createRuntime(patientAgent(stage === "build" ? 500 : 0));
-      let struck = false;
-      const run = await world.cli(["up", name, "--json"], {
-        onLine(line, child) {
-          if (line.type !== "stage.started" || line["stage"] !== stage) return;
-          struck = true;
-          child.kill("SIGINT");
-        },
-      });
+      const run = await world.cli(["up", name, "--json"], { onLine: strikeAt(stage) });
       const last = lastLine(run);
       const shown = JSON.stringify(jsonLines(run).slice(-5), null, 1);
-      expect(struck, shown).toBe(true);
       expect(run.exitCode, shown).toBe(130);
       expect(last, shown).toMatchObject({
         type: "error",
@@ -63,13 +73,21 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     },
   );
 
-  it("as SIGTERM does the same", async () => {
+  it("in stage pull ends with 130 and leaves nothing", async () => {
+    await using registry = await startFakeRegistry({ layerBytes: 32 * 1024 * 1024 });
     const { name } = await world.createRuntime(patientAgent(0));
     const run = await world.cli(["up", name, "--json"], {
-      onLine(line, child) {
-        if (line["stage"] === "ready") child.kill("SIGTERM");
-      },
+      env: { MOLECULE_IMAGE_REGISTRY: `${registry.host}/org` },
+      onLine: strikeAt("pull"),
     });
+    expect(run.exitCode).toBe(130);
+    expect(lastLine(run)).toMatchObject({ code: "ERR_CLI_INTERRUPTED" });
+    expect(await world.leftovers()).toEqual([]);
+  });
+
+  it("as SIGTERM does the same", async () => {
+    const { name } = await world.createRuntime(patientAgent(0));
+    const run = await world.cli(["up", name, "--json"], { onLine: strikeAt("ready", "SIGTERM") });
     expect(run.exitCode).toBe(130);
     expect(lastLine(run)).toMatchObject({ details: { signal: "SIGTERM" } });
     expect(await world.leftovers()).toEqual([]);
@@ -88,11 +106,7 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     });
     const { last } = await world.json(["up", name]);
     const id = String(last["id"]);
-    const run = await world.cli(["restart", id, "--json"], {
-      onLine(line, child) {
-        if (line["stage"] === "ready") child.kill("SIGINT");
-      },
-    });
+    const run = await world.cli(["restart", id, "--json"], { onLine: strikeAt("ready") });
     expect(run.exitCode).toBe(130);
     const inspected = await world.json(["inspect", id]);
     expect(inspected.last).toMatchObject({ workspace: { id, status: "running" } });
@@ -108,7 +122,7 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     const run = await world.cli(["up", name, "--json"], {
       env: { DOCKER_HOST: proxy.dockerHost },
       onLine(line, child) {
-        if (line["stage"] !== "ready") return;
+        if (line.type !== "stage.started" || line["stage"] !== "ready") return;
         child.kill("SIGINT");
         const hung = async (): Promise<void> => {
           while (!proxy.requests.some(({ fault }) => fault === "hang")) await sleep(20);

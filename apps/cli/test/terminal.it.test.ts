@@ -27,8 +27,8 @@ async function onTerminal(
   args: readonly string[],
   options: {
     readonly env?: Readonly<Record<string, string>>;
-    /** What is typed once `when` has appeared. */
-    readonly type?: { readonly when: RegExp; readonly keys: string };
+    /** What is typed, each once its `when` has appeared after the one before. */
+    readonly type?: readonly { readonly when: RegExp; readonly keys: string }[];
   } = {},
 ): Promise<Session> {
   const quoted = [process.execPath, ...programArguments(), ...args]
@@ -39,13 +39,15 @@ async function onTerminal(
     stdio: ["pipe", "pipe", "pipe"],
   });
   let screen = "";
-  let typed = false;
+  let seen = 0;
+  const steps = [...(options.type ?? [])];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     screen += text;
-    if (options.type !== undefined && !typed && options.type.when.test(screen)) {
-      typed = true;
-      child.stdin.write(options.type.keys);
-    }
+    const [step] = steps;
+    if (step?.when.test(screen.slice(seen)) !== true) return;
+    seen = screen.length;
+    steps.shift();
+    child.stdin.write(step.keys);
   });
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
@@ -85,7 +87,7 @@ describe.skipIf(engine.skip !== undefined || !hasScript())("on a terminal", () =
 
   it("sh gives a real terminal of our size, and its exit code", async () => {
     const { exitCode, screen } = await onTerminal(world, ["sh", "term"], {
-      type: { when: /[#$] /, keys: "stty size; test -t 0 && echo a-tty; exit 5\r" },
+      type: [{ when: /[#$] /, keys: "stty size; test -t 0 && echo a-tty; exit 5\r" }],
     });
     expect(screen).toContain("30 100");
     expect(screen).toContain("a-tty\r");
@@ -94,7 +96,11 @@ describe.skipIf(engine.skip !== undefined || !hasScript())("on a terminal", () =
 
   it("Ctrl-C inside sh belongs to the shell, not to us", async () => {
     const { exitCode, screen } = await onTerminal(world, ["sh", "term"], {
-      type: { when: /[#$] /, keys: "sleep 1000\r\u0003echo still-$((40 + 2)); exit 6\r" },
+      type: [
+        { when: /[#$] /, keys: "echo go-$((1 + 1)); sleep 1000\r" },
+        { when: /go-2/, keys: "\u0003" },
+        { when: /[#$] /, keys: "echo still-$((40 + 2)); exit 6\r" },
+      ],
     });
     expect(screen).toContain("still-42");
     expect(exitCode).toBe(6);

@@ -25,6 +25,8 @@ export interface CliOptions {
   readonly uid?: number | undefined;
   /** Called for every piece of stderr, while the program runs. */
   readonly onText?: ((text: string, child: ChildProcess) => void) | undefined;
+  /** The same for stdout. */
+  readonly onOutput?: ((text: string, child: ChildProcess) => void) | undefined;
   /** Called for every line of stdout that is JSON, while the program runs. */
   readonly onLine?: ((line: JsonLine, child: ChildProcess) => void) | undefined;
 }
@@ -46,6 +48,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
   let rest = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    options.onOutput?.(text, child);
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
