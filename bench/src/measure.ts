@@ -4,6 +4,8 @@ export type Side = () => Promise<(() => Promise<void>) | undefined>;
 export interface Comparison extends AsyncDisposable {
   readonly ours: Side;
   readonly theirs: Side;
+  /** Sets the stage for one run of a side; not timed. */
+  readonly before?: Readonly<Partial<Record<"ours" | "theirs", () => Promise<void>>>> | undefined;
 }
 
 export interface Scenario {
@@ -46,12 +48,12 @@ export async function measure(scenario: Scenario, iterations: number): Promise<M
   await using comparison = await scenario.prepare();
   const ours: number[] = [];
   const theirs: number[] = [];
-  await time(comparison.ours);
-  await time(comparison.theirs);
+  await time(comparison, "ours");
+  await time(comparison, "theirs");
   for (let round = 0; round < iterations; round += 1) {
     const order = round % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const);
     for (const side of order) {
-      (side === "ours" ? ours : theirs).push(await time(comparison[side]));
+      (side === "ours" ? ours : theirs).push(await time(comparison, side));
     }
   }
   const oursTimings = timings(ours);
@@ -69,9 +71,10 @@ export async function measure(scenario: Scenario, iterations: number): Promise<M
   };
 }
 
-async function time(side: Side): Promise<number> {
+async function time(comparison: Comparison, side: "ours" | "theirs"): Promise<number> {
+  await comparison.before?.[side]?.();
   const startedAt = performance.now();
-  const cleanUp = await side();
+  const cleanUp = await comparison[side]();
   const elapsed = performance.now() - startedAt;
   await cleanUp?.();
   return elapsed;

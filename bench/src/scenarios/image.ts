@@ -17,10 +17,10 @@ import { execa } from "execa";
 import { Agent as UndiciAgent } from "undici";
 import { randomUUID } from "node:crypto";
 import { Agent, get } from "node:http";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Comparison, Scenario } from "../measure.js";
+import type { Comparison, Scenario, Side } from "../measure.js";
 import { RawEngine } from "../raw-engine.js";
 import { startReplayServer, type ReplayServer } from "../replay-server.js";
 import { createRig, type Rig } from "../rig.js";
@@ -38,7 +38,9 @@ interface Workbench extends AsyncDisposable {
   /** From here on HEAD is answered from memory: the server's own git call would hide our share. */
   replayHead(): Promise<void>;
   /** A commit whose build can use nothing of an earlier one. */
-  commitCold(): Promise<string>;
+  readonly commitCold: () => Promise<void>;
+  /** A new commit of the very first tree. */
+  readonly commitKnown: () => Promise<void>;
   readonly folder: string;
 }
 
@@ -75,7 +77,7 @@ async function createWorkbench(): Promise<Workbench> {
     giteaSettings,
   });
   const raw = new RawEngine(rig.socketPath);
-  const dockerfile = String(files["Dockerfile"]);
+  const dockerfile = await readFile(join(TEMPLATE, "Dockerfile"), "utf8");
   const headPath = `/api/v1/repos/${repository.owner}/${name}/branches/main`;
   return {
     rig,
@@ -89,11 +91,15 @@ async function createWorkbench(): Promise<Workbench> {
     async replayHead() {
       replay = await startReplayServer(await getText(`${gitea.baseUrl}${headPath}`));
     },
-    commitCold: () =>
-      repository.commit({
+    async commitCold() {
+      await repository.commit({
         // An environment variable before the first step is part of every step's cache key.
         Dockerfile: dockerfile.replace(/^(FROM .*)$/m, `$1\nENV BENCH_NONCE=${randomUUID()}`),
-      }),
+      });
+    },
+    async commitKnown() {
+      await repository.commit({ Dockerfile: dockerfile });
+    },
     async [Symbol.asyncDispose]() {
       for (const { tags } of await source.images()) {
         for (const tag of tags) await rig.engine.images.remove(tag);
@@ -162,16 +168,14 @@ export const coldBuild: Scenario = {
   async prepare(): Promise<Comparison> {
     const bench = await createWorkbench();
     return {
+      before: { ours: bench.commitCold, theirs: bench.commitCold },
       async ours() {
         await bench.source.ensure(RUNTIME);
-        return async () => void (await bench.commitCold());
+        return undefined;
       },
       async theirs() {
         const tag = await buildByHand(bench);
-        return async () => {
-          await bench.raw.send("DELETE", `/images/${tag}`);
-          await bench.commitCold();
-        };
+        return async () => void (await bench.raw.send("DELETE", `/images/${tag}`));
       },
       [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose](),
     };
@@ -187,16 +191,14 @@ export const sameTree: Scenario = {
   async prepare(): Promise<Comparison> {
     const bench = await createWorkbench();
     await bench.source.ensure(RUNTIME);
-    await bench.repository.commit({});
+    const ensure: Side = async () => {
+      await bench.source.ensure(RUNTIME);
+      return undefined;
+    };
     return {
-      async ours() {
-        await bench.source.ensure(RUNTIME);
-        return async () => void (await bench.commitCold());
-      },
-      async theirs() {
-        await bench.source.ensure(RUNTIME);
-        return async () => void (await bench.repository.commit({}));
-      },
+      before: { ours: bench.commitKnown, theirs: bench.commitCold },
+      ours: ensure,
+      theirs: ensure,
       [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose](),
     };
   },

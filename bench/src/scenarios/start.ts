@@ -79,11 +79,10 @@ export const startByCli: Scenario = {
         const name = `bench-cli-${randomUUID().slice(0, 8)}`;
         await docker("volume", "create", `${name}-configs`);
         await docker("volume", "create", `${name}-workspace`);
-        await docker(
-          ...["create", "--name", name, "--network", NETWORK, "--init"],
-          ...["-v", `${name}-configs:/configs`, "-v", `${name}-workspace:/workspace`],
-          ...["-p", "127.0.0.1::8000", "--memory", "512m", "--cpus", "1", rig.image],
-        );
+        const volumes = ["-v", `${name}-configs:/configs`, "-v", `${name}-workspace:/workspace`];
+        const limits = ["--init", "--memory", "512m", "--cpus", "1"];
+        const network = ["--network", NETWORK, "-p", "127.0.0.1::8000"];
+        await docker("create", "--name", name, ...network, ...limits, ...volumes, rig.image);
         await docker("cp", `${folder}/.`, `${name}:/configs`);
         await docker("start", name);
         return async () => {
