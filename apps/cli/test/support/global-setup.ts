@@ -24,7 +24,7 @@ const BANNER = [
  * Bundles the program once for all test files: started from its sources it spends three times as
  * long on loading as on working, and the tests start it some two hundred times.
  */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = await mkdtemp(join(tmpdir(), "cli-program-"));
   await build({
     config: false,
