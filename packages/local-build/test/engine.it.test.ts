@@ -141,7 +141,9 @@ describe.skipIf(found.skip !== undefined)("on a real engine", () => {
     };
     const outputs = await Promise.all(
       [1, 2].map(async () => {
-        const text = await runScript("ensure-image.ts", [JSON.stringify(options)]);
+        const text = await runScript(import.meta.resolve("./fixtures/ensure-image.ts"), [
+          JSON.stringify(options),
+        ]);
         return JSON.parse(text) as { image: ResolvedImage; events: ProvisionEvent[] };
       }),
     );

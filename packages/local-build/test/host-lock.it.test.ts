@@ -69,7 +69,7 @@ describe("a host lock", () => {
 describe("a build and another process", () => {
   test("wait for each other, saying so once, and a killed holder's lock is taken over", async () => {
     await using room = await openRoom();
-    const child = spawnScript("hold-lock.ts", [
+    const child = spawnScript(import.meta.resolve("./fixtures/hold-lock.ts"), [
       join(room.cacheDirectory, ".locks"),
       "langgraph",
       "2000",
