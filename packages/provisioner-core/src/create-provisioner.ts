@@ -11,6 +11,7 @@ import { collectTimings, type StageTiming } from "./collect-timings.js";
 import { noConfigSource } from "./config-source.js";
 import { defaultConfigYaml } from "./config-yaml.js";
 import { WorkspaceError } from "./errors.js";
+import { ownSignal } from "./own-signal.js";
 import { planWorkspace } from "./plan-workspace.js";
 import { createHttpProbe, type Probe } from "./probe.js";
 import type { Provisioner, RestartOptions, UpOptions, UpResult } from "./provisioner.js";
@@ -121,12 +122,12 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
     plan: (spec) => planWorkspace(spec, settings),
 
     async up(spec, upOptions = {}) {
-      const { signal } = upOptions;
-      signal?.throwIfAborted();
+      upOptions.signal?.throwIfAborted();
+      const signal = ownSignal(upOptions.signal);
       for (const secret of Object.values(spec.secrets ?? {})) redactor.add(secret);
       if (spec.authToken !== undefined) redactor.add(spec.authToken);
       const { sink, timings } = collectTimings(upOptions.onEvent);
-      const run: UpOptions = { ...upOptions, onEvent: sink };
+      const run: UpOptions = { ...upOptions, signal, onEvent: sink };
 
       // What is refused is refused before a server is asked or an image is built.
       const given = await runStage(
@@ -158,10 +159,10 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
     },
 
     async restart(id, restartOptions: RestartOptions = {}) {
-      const { signal } = restartOptions;
-      signal?.throwIfAborted();
+      restartOptions.signal?.throwIfAborted();
+      const signal = ownSignal(restartOptions.signal);
       const { sink, timings } = collectTimings(restartOptions.onEvent);
-      const run: UpOptions = { ...restartOptions, onEvent: sink };
+      const run: UpOptions = { ...restartOptions, signal, onEvent: sink };
       const known = await runStage(
         { stage: "resolve", subject: id, clock, onEvent: sink, outcome: () => "recalled" },
         () => backend.recall(id, { signal }),

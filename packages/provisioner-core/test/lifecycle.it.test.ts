@@ -216,6 +216,34 @@ describe.skipIf(found.skip !== undefined)("the life of a workspace", () => {
       await removeAll(spec.id);
     });
 
+    it("has the old one running after an abort in the middle of its stop", async () => {
+      const stubborn = await lab.buildImage({
+        entrypoint: [
+          "/bin/sh",
+          "-c",
+          "trap '' TERM; httpd -p 8000 -h /tmp; while :; do sleep 1; done",
+        ],
+      });
+      const backend = lab.backendOn(lab.engine, { stopGraceSeconds: 7 });
+      const provisioner = lab.provisionerOn(backend, stubborn);
+      const spec = lab.spec();
+      await provisioner.up(spec);
+      const controller = new AbortController();
+      const reason = new Error("enough");
+      await expect(
+        provisioner.restart(spec.id, {
+          signal: controller.signal,
+          onEvent: (event) => {
+            if (event.type !== "stage.started" || event.stage !== "start") return;
+            setTimeout(() => controller.abort(reason), 300);
+          },
+        }),
+      ).rejects.toBe(reason);
+      // By now a stop that was left alone would have come to its end.
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      expect(await lab.backend.inspect(spec.id)).toMatchObject({ status: "running" });
+    });
+
     it("puts replaced config files back when the new one fails", async () => {
       const spec = lab.spec();
       await lab.provisioner.up(spec);

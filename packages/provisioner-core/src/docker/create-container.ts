@@ -32,10 +32,9 @@ export async function createContainer(
   const { engine } = run.context;
   const { name } = options;
   const wantsSecrets = Object.keys(run.seed.secrets ?? {}).length > 0;
-  const doubt: CreateDoubt = { exists: false };
-  run.undo.push((signal) => removeOwnContainer(run, name, doubt, signal));
+  run.undo.push((signal) => removeOwnContainer(run, name, signal));
 
-  const id = await create(run, options, doubt, { kind: wantsSecrets ? "file" : "none" });
+  const id = await create(run, options, { kind: wantsSecrets ? "file" : "none" });
   if (!wantsSecrets) return { id, name, secretsAsFile: false };
   const shell = await engine.containers.statPath(id, "/bin/sh", { signal: run.signal });
   if (shell !== undefined) return { id, name, secretsAsFile: true };
@@ -48,19 +47,13 @@ export async function createContainer(
     hint: "Add a shell to the image to keep secrets out of the container's configuration.",
   });
   const values = run.seed.secrets ?? {};
-  const plain = await create(run, options, doubt, { kind: "environment", values });
+  const plain = await create(run, options, { kind: "environment", values });
   return { id: plain, name, secretsAsFile: false };
-}
-
-/** True from the moment a create call broke off without an answer. */
-interface CreateDoubt {
-  exists: boolean;
 }
 
 async function create(
   run: StartRun,
   options: CreateContainerOptions,
-  doubt: CreateDoubt,
   secrets: CreateConfigOptions["secrets"],
 ): Promise<string> {
   const { plan, image, hostConfig, name } = options;
@@ -81,7 +74,7 @@ async function create(
       return created.id;
     } catch (error) {
       const isAnswered = isProvisionerError(error) && typeof error.details["status"] === "number";
-      if (!isAnswered) doubt.exists = true;
+      if (!isAnswered) run.doubt.create = true;
       run.signal?.throwIfAborted();
       if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw createFailed(plan, error);
       await settleConflict(run, name, round);
@@ -115,7 +108,6 @@ const LOOKS_FOR_LATE_CONTAINER = 4;
 async function removeOwnContainer(
   run: StartRun,
   name: string,
-  doubt: CreateDoubt,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { engine, clock } = run.context;
@@ -128,7 +120,7 @@ async function removeOwnContainer(
       await engine.containers.remove(container.id, { force: true, signal });
     }
     if (found.length > 0) return `container ${name} removed`;
-    if (look === LOOKS_FOR_LATE_CONTAINER || !doubt.exists) return undefined;
+    if (look === LOOKS_FOR_LATE_CONTAINER || !run.doubt.create) return undefined;
     await clock.sleep(300 * look, signal);
   }
 }

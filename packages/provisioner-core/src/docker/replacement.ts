@@ -51,9 +51,12 @@ export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInf
 export function keepRunning(run: StartRun, old: ContainerInfo): void {
   if (!old.state.running) return;
   const { containers } = run.context.engine;
+  const graceSeconds = Math.min(run.context.stopGraceSeconds, 5);
+  const isPaused = old.state.status === "paused";
   run.undo.push(async (signal) => {
+    // A stop whose call broke off still goes on in the engine; a start before its end would be lost.
+    if (run.doubt.stop) await containers.stop(old.id, { graceSeconds, signal });
     const now = await containers.inspect(old.id, { signal });
-    const isPaused = old.state.status === "paused";
     const isAsBefore = now?.state.running === true && (now.state.status === "paused") === isPaused;
     if (now === undefined || isAsBefore) return undefined;
     if (!now.state.running) await containers.start(old.id, { signal });
@@ -77,10 +80,11 @@ export async function swapIn(
     await containers.unpause(old.id, { signal: run.late });
   }
   if (old.state.running) {
-    await containers.stop(old.id, {
-      graceSeconds: run.context.stopGraceSeconds,
-      signal: run.late,
-    });
+    const graceSeconds = run.context.stopGraceSeconds;
+    run.doubt.stop = true;
+    // Not even an abort cuts it off: it takes no longer than the grace.
+    await containers.stop(old.id, { graceSeconds });
+    run.doubt.stop = false;
   }
   run.signal?.throwIfAborted();
 

@@ -14,6 +14,8 @@ export interface StartRun {
   readonly createdAt: number;
   readonly seed: WorkspaceSeed;
   readonly undo: UndoStack;
+  /** Calls that may go on in the engine although they broke off here. */
+  readonly doubt: { create: boolean; stop: boolean };
   readonly signal: AbortSignal | undefined;
   /** Aborts later than `signal`: for calls that change something. */
   readonly late: AbortSignal | undefined;

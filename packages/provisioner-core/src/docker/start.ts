@@ -1,11 +1,11 @@
 import { isProvisionerError, LABELS, runStage } from "@molecule-ai/core";
 import type { ContainerInfo, ImageInfo } from "@molecule-ai/docker-engine";
 import { fitToEngine, type HostConfig } from "@molecule-ai/host-config";
-import { setMaxListeners } from "node:events";
 import { WorkspaceError } from "../errors.js";
 import { exitError } from "../exit-error.js";
 import { readLogTail } from "../log-tail.js";
 import { nextContainerName } from "../names.js";
+import { ownSignal } from "../own-signal.js";
 import type { StartedWorkspace, StartOptions, WorkspaceSeed } from "../workspace-backend.js";
 import type { WorkspacePlan } from "../workspace-plan.js";
 import { beginAttempt } from "./attempt.js";
@@ -28,9 +28,7 @@ export async function startWorkspace(
 ): Promise<StartedWorkspace> {
   const { onEvent } = options;
   options.signal?.throwIfAborted();
-  // One of our own: many calls listen to it at once.
-  const signal = options.signal === undefined ? undefined : AbortSignal.any([options.signal]);
-  if (signal !== undefined) setMaxListeners(0, signal);
+  const signal = ownSignal(options.signal);
   using attempt = beginAttempt();
   using late = outlast(signal);
   const createdAt = context.clock.now();
@@ -43,6 +41,7 @@ export async function startWorkspace(
     createdAt,
     seed: options.seed ?? {},
     undo: createUndoStack({ clock: context.clock, onEvent, timeoutMs: context.undoTimeoutMs }),
+    doubt: { create: false, stop: false },
     signal,
     late: late.signal,
     onEvent,
