@@ -159,7 +159,7 @@ async function startDockerd(context) {
   await writeFile(stateFile(stateDir), `${JSON.stringify({ pid: child.pid, log })}\n`);
   try {
     return await waitForEngine(context, () => !ended);
-  } catch (error) {
+  } catch {
     signal.throwIfAborted();
     const text = await readFile(log, "utf8").catch(() => "");
     const tail = text.trimEnd().split("\n").slice(-15);

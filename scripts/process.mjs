@@ -19,6 +19,14 @@ export class CommandError extends Error {
 }
 
 /**
+ * What a thrown value says.
+ * @param {unknown} error
+ */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
  * @typedef {object} RunOptions
  * @property {AbortSignal} [signal] Abort ends the whole process group, then rejects with the reason.
  * @property {string} [cwd]

@@ -9,6 +9,7 @@ import { cliPath, runCli } from "./cli.mjs";
 import { ensureEngine, startedEngineRuns, stopStartedEngine } from "./engine.mjs";
 import { buildProgram, installDependencies } from "./install.mjs";
 import { requireNode } from "./node-floor.mjs";
+import { messageOf } from "./process.mjs";
 import { interruptible, Interrupted } from "./signals.mjs";
 import { createStages, formatSeconds } from "./stages.mjs";
 import { startTemplateServer } from "./template-server.mjs";
@@ -51,7 +52,7 @@ try {
         : `The workspace is whole and runs at ${url}; npm run quickstart -- --stop ends it.`,
     );
   } else {
-    stages.say(`\n${error instanceof Error ? error.message : error}\n`);
+    stages.say(`\n${messageOf(error)}\n`);
     if (existsSync(log)) stages.say(`Everything that was printed on the way: ${log}`);
     process.exitCode = 1;
   }

@@ -32,7 +32,7 @@ export function interruptible(say) {
   return {
     signal: controller.signal,
     /** Gives the signals back to the system. */
-    release() {
+    release: () => {
       for (const [signalName, handler] of handlers) process.off(signalName, handler);
     },
   };

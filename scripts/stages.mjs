@@ -43,7 +43,7 @@ export function createStages(stream) {
       }
     },
     /** @param {string} text One or more whole lines. */
-    say(text) {
+    say: (text) => {
       replace("");
       stream.write(`${text}\n`);
       if (current !== "") replace(current);

@@ -11,6 +11,7 @@ import { ensureEngine } from "./engine.mjs";
 import { installDependencies, runTurbo } from "./install.mjs";
 import { leftovers, listOurs } from "./leftovers.mjs";
 import { requireNode } from "./node-floor.mjs";
+import { messageOf } from "./process.mjs";
 import { readTurboSummary, rowsOf, table, totals, VITEST_REPORT } from "./report.mjs";
 import { interruptible, Interrupted } from "./signals.mjs";
 import { createUndo } from "./undo.mjs";
@@ -47,7 +48,7 @@ try {
 } catch (error) {
   if (error instanceof Interrupted) process.exitCode = error.exitCode;
   else {
-    say(`\n${error instanceof Error ? error.message : error}\n\n0 passed, 1 failed`);
+    say(`\n${messageOf(error)}\n\n0 passed, 1 failed`);
     process.exitCode = 1;
   }
 } finally {
@@ -91,7 +92,7 @@ async function prepare(mayInstall) {
     return engine;
   } catch (error) {
     signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     say(reason);
     if (mayInstall) faults.push(`preparing the machine: ${reason.split("\n")[0]}`);
     return undefined;

@@ -1,3 +1,5 @@
+import { messageOf } from "./process.mjs";
+
 /**
  * What to take back when a run does not reach its end, newest first. A step that fails is told and
  * does not keep the others from running.
@@ -24,7 +26,7 @@ export function createUndo(say) {
           await back();
           say(`undone: ${what}`);
         } catch (error) {
-          say(`could not undo: ${what}: ${error instanceof Error ? error.message : error}`);
+          say(`could not undo: ${what}: ${messageOf(error)}`);
         }
       }
     },

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { findPnpm } from "../install.mjs";
-import { run } from "../process.mjs";
+import { messageOf, run } from "../process.mjs";
 import { listPackages } from "../workspace.mjs";
 import { USES } from "./package-uses.mjs";
 
@@ -56,10 +56,9 @@ async function pack(pnpm, pkg, destination) {
 }
 
 /** @param {Packed} pkg */
-async function manifestFaults({ name, dir, tarball }) {
+async function manifestFaults({ name, tarball }) {
   const bytes = await readFile(tarball);
   const result = await publint({
-    pkgDir: dir,
     strict: true,
     level: "warning",
     pack: { tarball: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) },
@@ -78,10 +77,12 @@ async function typeFaults(root, { name, manifest, tarball }) {
   // A program has nothing to import, so it has no types to be wrong.
   if (manifest["exports"]?.["."] === undefined) return [];
   const attw = join(root, "node_modules/.bin/attw");
-  const { code, stdout } = await run(attw, [tarball, "--profile", "esm-only", "--no-color"], {
-    anyExit: true,
-  });
-  return code === 0 ? [] : [`${name}: attw: ${stdout.trim()}`];
+  const options = [tarball, "--profile", "esm-only", "--format", "json"];
+  const { code, stdout } = await run(attw, options, { anyExit: true });
+  const { analysis, problems } = JSON.parse(stdout);
+  // A package without any types is none of attw's problems.
+  if (analysis.types === false) return [`${name}: attw: the tarball has no types`];
+  return code === 0 ? [] : [`${name}: attw: ${JSON.stringify(problems)}`];
 }
 
 /**
@@ -107,7 +108,7 @@ async function installFaults({ name, manifest, tarball }, all, dir) {
     else await useProgram(name, manifest, dir);
     return [];
   } catch (error) {
-    return [`${name}: alone: ${error instanceof Error ? error.message : error}`];
+    return [`${name}: alone: ${messageOf(error)}`];
   }
 }
 
