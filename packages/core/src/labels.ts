@@ -32,6 +32,11 @@ export const LABELS = {
   tree: "molecule.image.tree",
   /** On images: platform asked for, or `native`. */
   platform: "molecule.image.platform",
+  /**
+   * On images: install id of who built it. Not {@link LABELS.install}, because containers inherit
+   * the labels of their image, and one that somebody starts by hand is not ours to remove.
+   */
+  builtBy: "molecule.image.install",
   /** On images: digest of the builder settings that shape the result. */
   settings: "molecule.image.settings",
 } as const;

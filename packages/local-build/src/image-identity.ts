@@ -56,7 +56,7 @@ export function imageLabels(options: ImageLabelOptions): Record<string, string> 
     [LABELS.platform]: options.platform ?? NATIVE,
     [LABELS.settings]: options.settings,
     [LABELS.runtime]: options.runtime,
-    [LABELS.install]: options.installId,
+    [LABELS.builtBy]: options.installId,
   };
 }
 
@@ -70,7 +70,7 @@ export function readImageLabels(
   const source = labels[LABELS.source];
   const platform = labels[LABELS.platform];
   const settings = labels[LABELS.settings];
-  const install = labels[LABELS.install];
+  const install = labels[LABELS.builtBy];
   if (
     runtime === undefined ||
     revision === undefined ||

@@ -47,7 +47,7 @@ export async function listLocalImages(options: {
 }): Promise<LocalImage[]> {
   const { engine, signal } = options;
   const [images, containers] = await Promise.all([
-    engine.images.list({ labels: [`${LABELS.install}=${options.installId}`] }, { signal }),
+    engine.images.list({ labels: [`${LABELS.builtBy}=${options.installId}`] }, { signal }),
     engine.containers.list({ all: true }, { signal }),
   ]);
   return images

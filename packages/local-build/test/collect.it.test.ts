@@ -114,7 +114,7 @@ describe("a collection", () => {
     const kept = [
       room.engine.add({
         tags: [`${REPOSITORY}:${"0".repeat(12)}`],
-        labels: { ...labels, [LABELS.install]: "other" },
+        labels: { ...labels, [LABELS.builtBy]: "other" },
         createdAt,
       }),
       room.engine.add({ tags: [`${REPOSITORY}:${"1".repeat(12)}`], labels: {}, createdAt }),

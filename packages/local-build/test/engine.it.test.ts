@@ -33,7 +33,7 @@ describe.skipIf(found.skip !== undefined)("on a real engine", () => {
   });
   afterAll(async () => {
     await engine[Symbol.asyncDispose]();
-    await cleanupEngine(socketPath, `${LABELS.install}=${installId}`);
+    await cleanupEngine(socketPath, `${LABELS.builtBy}=${installId}`);
   });
 
   function open(dockerfile: string): Promise<Room> {
@@ -63,8 +63,10 @@ describe.skipIf(found.skip !== undefined)("on a real engine", () => {
       [LABELS.revision]: built.revision,
       [LABELS.tree]: built.tree,
       [LABELS.source]: room.repository.url,
-      [LABELS.install]: installId,
+      [LABELS.builtBy]: installId,
     });
+    // A container made from it by hand must not look like one of ours.
+    expect(info?.labels).not.toHaveProperty([LABELS.install]);
     expect(info?.tags.toSorted()).toEqual(
       [built.ref, built.ref.replace(/:.*/, ":latest")].toSorted(),
     );
@@ -163,10 +165,7 @@ describe.skipIf(found.skip !== undefined)("on a real engine", () => {
     await room.repository.commit({ a: "1" });
     const second = await source.ensure(room.runtime);
     const name = uniqueName("local-build");
-    const { id } = await engine.containers.create(
-      { Image: first.ref, Labels: { [LABELS.install]: installId } },
-      { name },
-    );
+    const { id } = await engine.containers.create({ Image: first.ref }, { name });
     try {
       const spared = await source.collect({ dryRun: false });
       expect(spared.items.find((item) => item.revision === first.revision)).toMatchObject({

@@ -64,7 +64,7 @@ describe("the way of a build", () => {
       [LABELS.platform]: "linux/amd64",
       [LABELS.settings]: JSON.stringify(["linux/amd64", null]),
       [LABELS.runtime]: "langgraph",
-      [LABELS.install]: "test-install",
+      [LABELS.builtBy]: "test-install",
     });
   });
 

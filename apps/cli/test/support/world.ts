@@ -72,10 +72,15 @@ export async function createWorld(socketPath: string): Promise<World> {
   const label = `${LABELS.install}=${installId}`;
   const cli: World["cli"] = (args, options = {}) =>
     runCli(args, { cwd: directory, ...options, env: { ...env, ...options.env } });
-  const filtered = (path: string): string =>
-    `${path}${path.includes("?") ? "&" : "?"}filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`;
-  const list = <T>(path: string): Promise<T> =>
-    callEngineJson<T>(socketPath, { method: "GET", path: filtered(path) });
+  const builtBy = `${LABELS.builtBy}=${installId}`;
+  const list = <T>(path: string, filter = label): Promise<T> => {
+    const filters = encodeURIComponent(JSON.stringify({ label: [filter] }));
+    const mark = path.includes("?") ? "&" : "?";
+    return callEngineJson<T>(socketPath, {
+      method: "GET",
+      path: `${path}${mark}filters=${filters}`,
+    });
+  };
 
   return {
     socketPath,
@@ -104,12 +109,13 @@ export async function createWorld(socketPath: string): Promise<World> {
       ].sort();
     },
     async images() {
-      const images = await list<{ Id: string }[]>("/images/json");
+      const images = await list<{ Id: string }[]>("/images/json", builtBy);
       return images.map(({ Id }) => Id);
     },
     async [Symbol.asyncDispose]() {
       await gitea[Symbol.asyncDispose]();
       await cleanupEngine(socketPath, label);
+      await cleanupEngine(socketPath, builtBy);
       await rm(directory, { recursive: true, force: true });
     },
   };
