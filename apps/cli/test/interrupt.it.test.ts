@@ -7,7 +7,7 @@ import {
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { jsonLines, lastLine, type CliOptions } from "./support/run-cli.js";
-import { createWorld, type World } from "./support/world.js";
+import { AGENT, createWorld, type World } from "./support/world.js";
 
 const engine = await findTestEngine();
 
@@ -142,6 +142,22 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     }
     const swept = await world.json(["sweep", "--grace", "1ms"]);
     expect(swept.exitCode).toBe(0);
+    expect(await world.leftovers()).toEqual([]);
+  });
+
+  it("that cannot be caught leaves what sweep finds, and nothing of the living", async () => {
+    const { name } = await world.createRuntime(AGENT);
+    const { last } = await world.json(["up", name, "--name", "living"]);
+    await world.cli(["up", name, "--json"], { onLine: strikeAt("seed", "SIGKILL") });
+    expect((await world.leftovers()).length).toBeGreaterThan(3);
+    const dry = await world.json(["sweep", "--dry-run", "--grace", "1ms"]);
+    expect(dry.last["dryRun"]).toBe(true);
+    expect((dry.last["removed"] as string[]).length).toBeGreaterThan(0);
+    expect((await world.json(["sweep"])).last["removed"]).toEqual([]);
+    expect((await world.json(["sweep", "--grace", "1ms"])).last["failed"]).toEqual([]);
+    const { workspaces } = (await world.json(["ls"])).last as { workspaces?: { id: string }[] };
+    expect(workspaces?.map(({ id }) => id)).toEqual([last["id"]]);
+    expect((await world.cli(["rm", "living"])).exitCode).toBe(0);
     expect(await world.leftovers()).toEqual([]);
   });
 

@@ -28,7 +28,13 @@ export async function remove(
     text: (style) =>
       removed
         .map(({ id, name, parts }) =>
-          [`removed ${name} (${id})`, ...parts.map((part) => style.faint(`  ${part}`))].join("\n"),
+          [
+            `removed ${name} (${id})`,
+            ...parts.map((part) => style.faint(`  ${part}`)),
+            ...(options.keepVolumes === true
+              ? [`  its storage is kept: up --id ${id} finds it, sweep removes it`]
+              : []),
+          ].join("\n"),
         )
         .join("\n"),
   };
