@@ -44,6 +44,19 @@ describe.skipIf(skip)("an engine", () => {
     expect(engine.endpoint).toEqual({ kind: "unix", address: socketPath, origin: "DOCKER_HOST" });
   });
 
+  it("takes many calls at once without a warning of Node's", async () => {
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error): void => void warnings.push(name);
+    process.on("warning", onWarning);
+    try {
+      await Promise.all(Array.from({ length: 30 }, () => engine.images.inspect(image)));
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off("warning", onWarning);
+    }
+    expect(warnings).toEqual([]);
+  });
+
   it("walks a container from created to gone", async () => {
     const name = uniqueName("mol-life");
     const id = await create(

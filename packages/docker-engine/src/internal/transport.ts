@@ -1,4 +1,5 @@
 import type { Redactor } from "@molecule-ai/core";
+import { setMaxListeners } from "node:events";
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { finished, type Duplex, type Readable } from "node:stream";
 import type { z } from "zod";
@@ -78,6 +79,8 @@ const LARGEST_ERROR_BYTES = 64 * 1024;
 export function createTransport(options: TransportOptions): Transport {
   const { endpoint, agent, redactor } = options;
   const closing = new AbortController();
+  // Every call under way listens to it, however many there are.
+  setMaxListeners(0, closing.signal);
   const upgraded = new Set<Duplex>();
   let modem: Promise<Modem> | undefined;
 

@@ -1,5 +1,5 @@
 /** What a piece of work under a time limit is given. */
-export interface TimeLimit {
+interface TimeLimit {
   /** Aborts with the caller's reason, or with the error of the limit. */
   readonly signal: AbortSignal;
 }
