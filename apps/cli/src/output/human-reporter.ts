@@ -1,3 +1,5 @@
+import type { ProvisionEvent } from "@molecule-ai/core";
+import { redactStrings } from "./json-reporter.js";
 import type { Progress } from "./progress.js";
 import type { FailureReport, Reporter, Writers } from "./reporter.js";
 import type { Style } from "./style.js";
@@ -17,7 +19,7 @@ export function createHumanReporter(options: HumanReporterOptions): Reporter {
   return {
     onEvent(event) {
       if (event.type === "output") writers[event.stream](`${event.text}\n`);
-      else progress.onEvent(event);
+      else progress.onEvent(redactStrings(event, options.redact) as ProvisionEvent);
     },
     note(text) {
       progress.line(options.redact(text));

@@ -109,10 +109,16 @@ describe("human reporter", () => {
         progress,
         outStyle: PLAIN,
         errStyle: PLAIN,
-        redact: (text) => text,
+        redact: (text) => text.replaceAll("hunter2", "***"),
       }),
     };
   }
+  it("redacts what events and notes say", () => {
+    const { written, reporter: human } = reporter();
+    human.onEvent({ type: "warning", code: "W", message: "token hunter2 refused" });
+    human.note("hunter2");
+    expect(written.stderr).toBe("! token *** refused\n***\n");
+  });
   it("keeps stdout for results and output, stderr for progress and failures", () => {
     const { written, reporter: human } = reporter();
     human.onEvent({ type: "undone", what: "a container" });
