@@ -143,7 +143,6 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_WORKSPACE_PATH_NOT_FOUND: "notFound",
   ERR_WORKSPACE_PORT_TAKEN: "failed",
   ERR_WORKSPACE_RESET_REFUSED: "failed",
-  ERR_WORKSPACE_RUNTIME_INVALID: "usage",
   ERR_WORKSPACE_SEED_FAILED: "as its cause",
   ERR_WORKSPACE_SETTINGS_INVALID: "usage",
   ERR_WORKSPACE_START_FAILED: "as its cause",
