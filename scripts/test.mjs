@@ -46,13 +46,13 @@ const faults = [];
 try {
   await testEverything();
 } catch (error) {
+  await undo.run();
   if (error instanceof Interrupted) process.exitCode = error.exitCode;
   else {
     say(`\n${messageOf(error)}\n\n0 passed, 1 failed`);
     process.exitCode = 1;
   }
 } finally {
-  await undo.run();
   await rm(stateDir, { recursive: true, force: true });
   release();
 }
