@@ -140,7 +140,7 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
       const path = `/containers/${container.replace(/^container \//, "")}?force=1`;
       await callEngine(world.socketPath, { method: "DELETE", path });
     }
-    const swept = await world.json(["sweep", "--grace", "1ms"]);
+    const swept = await world.json(["sweep", "--volumes", "--grace", "1ms"]);
     expect(swept.exitCode).toBe(0);
     expect(await world.leftovers()).toEqual([]);
   });
@@ -150,11 +150,11 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
     const { last } = await world.json(["up", name, "--name", "living"]);
     await world.cli(["up", name, "--json"], { onLine: strikeAt("seed", "SIGKILL") });
     expect((await world.leftovers()).length).toBeGreaterThan(3);
-    const dry = await world.json(["sweep", "--dry-run", "--grace", "1ms"]);
+    const dry = await world.json(["sweep", "--volumes", "--dry-run", "--grace", "1ms"]);
     expect(dry.last["dryRun"]).toBe(true);
     expect((dry.last["removed"] as string[]).length).toBeGreaterThan(0);
     expect((await world.json(["sweep"])).last["removed"]).toEqual([]);
-    expect((await world.json(["sweep", "--grace", "1ms"])).last["failed"]).toEqual([]);
+    expect((await world.json(["sweep", "--volumes", "--grace", "1ms"])).last["failed"]).toEqual([]);
     const { workspaces } = (await world.json(["ls"])).last as { workspaces?: { id: string }[] };
     expect(workspaces?.map(({ id }) => id)).toEqual([last["id"]]);
     expect((await world.cli(["rm", "living"])).exitCode).toBe(0);

@@ -33,6 +33,11 @@ export interface SweepOptions {
   readonly owned: (workspaceId: string) => boolean | Promise<boolean>;
   /** Younger resources are left alone; default 10 minutes. */
   readonly graceMs?: number | undefined;
+  /**
+   * Also storage whose workspace is gone. Default false: it may be what somebody kept on purpose, and
+   * it is the only thing here that cannot be made again.
+   */
+  readonly volumes?: boolean | undefined;
   /** Only say what would go. */
   readonly dryRun: boolean;
   readonly signal?: AbortSignal | undefined;

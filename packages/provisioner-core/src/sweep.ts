@@ -27,10 +27,7 @@ export async function sweep(
     signal?.throwIfAborted();
     const { name, kind, workspaceId } = resource;
     try {
-      const reason =
-        kind === "volume" && staying.has(workspaceId)
-          ? "its workspace stays"
-          : await reasonToKeep(resource, clock, options, staying);
+      const reason = await reasonToKeep(resource, clock, options, staying);
       if (reason !== undefined) {
         kept.push({ name, reason });
         if (kind === "workspace") staying.add(workspaceId);
@@ -58,6 +55,7 @@ async function reasonToKeep(
 ): Promise<string | undefined> {
   const graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
   const { createdAt, workspaceId, kind, running } = resource;
+  if (kind === "volume" && staying.has(workspaceId)) return "its workspace stays";
   if (createdAt === undefined) return "its age is unknown";
   if (clock.now() - createdAt < graceMs) return "it is younger than the grace period";
   if (kind === "network") {
@@ -65,5 +63,6 @@ async function reasonToKeep(
     return running || staying.size > 0 ? "workspaces use it" : undefined;
   }
   if (workspaceId === undefined) return "it does not say which workspace it belongs to";
-  return (await options.owned(workspaceId)) ? "its workspace is wanted" : undefined;
+  if (await options.owned(workspaceId)) return "its workspace is wanted";
+  return kind === "volume" && options.volumes !== true ? "storage goes only when asked" : undefined;
 }

@@ -409,7 +409,7 @@ describe.skipIf(found.skip !== undefined)("the life of a workspace", () => {
       );
 
       const provisioner = lab.provisionerOn(later(lab.backend));
-      const dry = await provisioner.sweep({ owned, dryRun: true });
+      const dry = await provisioner.sweep({ owned, volumes: true, dryRun: true });
       expect([...dry.removed].sort()).toEqual(
         [
           containerName(unwanted.id),
@@ -419,7 +419,7 @@ describe.skipIf(found.skip !== undefined)("the life of a workspace", () => {
       );
       expect(await isRunning(lab.backend, unwanted.id)).toBe(true);
 
-      const real = await provisioner.sweep({ owned, dryRun: false });
+      const real = await provisioner.sweep({ owned, volumes: true, dryRun: false });
       expect([...real.removed].sort()).toEqual([...dry.removed].sort());
       expect(await lab.backend.inspect(unwanted.id)).toBeUndefined();
       expect(await isRunning(lab.backend, wanted.id)).toBe(true);
@@ -429,6 +429,23 @@ describe.skipIf(found.skip !== undefined)("the life of a workspace", () => {
         dryRun: false,
       });
       expect(network.removed).toEqual([lab.installId]);
+    });
+
+    it("leaves storage alone unless asked: somebody may have kept it on purpose", async () => {
+      const spec = lab.spec();
+      await lab.provisioner.up(spec);
+      await lab.backend.remove(spec.id, { keepVolumes: true });
+      const provisioner = lab.provisionerOn(later(lab.backend));
+      const swept = await provisioner.sweep({ owned: () => false, dryRun: false });
+      const volumes = [configVolumeName(spec.id), `ws-${spec.id}-workspace`].sort();
+      const spared = swept.kept.filter(({ reason }) => reason === "storage goes only when asked");
+      expect(spared.map(({ name }) => name).sort()).toEqual(volumes);
+      const asked = await provisioner.sweep({
+        owned: () => false,
+        volumes: true,
+        dryRun: false,
+      });
+      expect([...asked.removed].sort()).toEqual(volumes);
     });
 
     it("touches nothing of another installation and nothing without labels", async () => {

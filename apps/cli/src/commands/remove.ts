@@ -32,7 +32,7 @@ export async function remove(
             `removed ${name} (${id})`,
             ...parts.map((part) => style.faint(`  ${part}`)),
             ...(options.keepVolumes === true
-              ? [`  its storage is kept: up --id ${id} finds it, sweep removes it`]
+              ? [`  its storage is kept: up --id ${id} finds it, sweep --volumes removes it`]
               : []),
           ].join("\n"),
         )

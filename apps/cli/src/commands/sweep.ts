@@ -10,7 +10,11 @@ import { formatRemovals } from "../output/removals.js";
  */
 export async function sweep(
   context: CommandContext,
-  options: { readonly dryRun?: boolean | undefined; readonly grace?: number | undefined },
+  options: {
+    readonly dryRun?: boolean | undefined;
+    readonly grace?: number | undefined;
+    readonly volumes?: boolean | undefined;
+  },
 ): Promise<CommandResult> {
   await using workshop = await openWorkshop(context, {});
   const workspaces = await workshop.backend.list({ signal: context.signal });
@@ -20,6 +24,7 @@ export async function sweep(
   const result = await workshop.provisioner.sweep({
     owned: (id) => ids.has(id),
     graceMs: options.grace,
+    volumes: options.volumes,
     dryRun,
     signal: context.signal,
     onEvent: context.onEvent,

@@ -57,8 +57,9 @@ export function addMachineCommands(program: Program, run: RunCommand): void {
 
   program
     .command("sweep")
-    .description("remove what lost its workspace: leftovers of crashes, forgotten volumes")
+    .description("remove leftovers of crashes")
     .option("--dry-run", "only say what would go")
+    .option("--volumes", "also storage whose workspace is gone, such as rm --keep-volumes left")
     .option("--grace <duration>", "leave alone what is younger (default: 10m)", (text) =>
       parseDuration("--grace", text),
     )

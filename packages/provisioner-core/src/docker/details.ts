@@ -1,4 +1,4 @@
-import { LABELS } from "@molecule-ai/core";
+import { LABELS, stripControlCharacters } from "@molecule-ai/core";
 import type { ContainerInfo, ContainerSummary, EngineEndpoint } from "@molecule-ai/docker-engine";
 import { DEFAULT_AGENT_PORT } from "../names.js";
 import type { WorkspaceDetails, WorkspaceSummary } from "../workspace-backend.js";
@@ -75,8 +75,9 @@ function describe(labels: Labels): Pick<WorkspaceSummary, "id" | "name" | "runti
   const id = labels[LABELS.workspace] ?? "";
   return {
     id,
-    name: labels[LABELS.name] ?? id,
-    runtime: labels[LABELS.runtime] ?? "",
+    // Whoever may talk to the engine may have written these.
+    name: stripControlCharacters(labels[LABELS.name] ?? id),
+    runtime: stripControlCharacters(labels[LABELS.runtime] ?? ""),
     tier: Number(labels[LABELS.tier] ?? 2),
   };
 }
