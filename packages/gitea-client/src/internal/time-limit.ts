@@ -1,9 +1,3 @@
-/** What a piece of work under a time limit is given. */
-interface TimeLimit {
-  /** Aborts with the caller's reason, or with the error of the limit. */
-  readonly signal: AbortSignal;
-}
-
 /**
  * Runs `work` for at most `timeoutMs`. When the time is over its signal aborts with `onTimeout()`;
  * when the caller aborts, with the caller's reason. Either is what the returned promise rejects with.
