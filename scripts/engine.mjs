@@ -71,7 +71,7 @@ async function findEngine({ signal }) {
 export class EngineMissingError extends Error {
   /** @param {EngineFailure} cause */
   constructor(cause) {
-    super([cause.message, ...candidateLines(cause), "", ...remedy(cause)].join("\n"), { cause });
+    super([cause.message, "", ...remedy(cause)].join("\n"), { cause });
     this.name = "EngineMissingError";
     /** False when the person named an engine, or one is there and refuses us. */
     this.mayStartOne = cause.code === "ERR_ENGINE_UNREACHABLE" && !isNamed(cause);
@@ -89,14 +89,6 @@ function candidatesOf({ details }) {
 /** @param {EngineFailure} failure */
 function isNamed(failure) {
   return candidatesOf(failure).some(({ origin }) => /^(DOCKER_HOST|context )/.test(origin));
-}
-
-/** @param {EngineFailure} failure */
-function candidateLines(failure) {
-  const candidates = candidatesOf(failure);
-  // The message names the only one already.
-  if (candidates.length < 2) return [];
-  return candidates.map(({ address, origin, reason }) => `  ${address} (${origin}): ${reason}`);
 }
 
 /** @param {EngineFailure} cause */

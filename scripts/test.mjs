@@ -20,7 +20,15 @@ import { listPackages } from "./workspace.mjs";
 /** @typedef {import("@molecule-ai/docker-engine").DockerEngine} DockerEngine */
 
 /** What the tests use of Debian beside an engine. */
-const DEBIAN_PACKAGES = ["git", "docker-registry", "busybox-static", "apache2-utils", "python3"];
+const DEBIAN_PACKAGES = [
+  "apache2-utils",
+  "busybox-static",
+  "docker-registry",
+  "fish",
+  "git",
+  "python3",
+  "zsh",
+];
 const GATES = ["lint", "format", "knip", "engines", "arrows", "mocks", "packages"];
 const TASKS = ["build", "typecheck", ...GATES, "test"];
 /** The graph already fills two cores: every test task has workers of its own. */
