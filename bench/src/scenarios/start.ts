@@ -111,16 +111,15 @@ export const readyByDevcontainer: Scenario = {
     await mkdir(join(folder, ".devcontainer"));
     await writeFile(
       join(folder, ".devcontainer/devcontainer.json"),
-      JSON.stringify({ image: rig.image, overrideCommand: false, userEnvProbe: "none" }),
+      JSON.stringify({ image: rig.image, overrideCommand: false }),
     );
     return {
       ours: up(rig, { wait: true }),
       async theirs() {
-        const { stdout } = await execa(
-          "devcontainer",
-          ["up", "--workspace-folder", folder, "--log-level", "error"],
-          { preferLocal: true, localDir: join(import.meta.dirname, "../..") },
-        );
+        const { stdout } = await execa("devcontainer", ["up", "--workspace-folder", folder], {
+          preferLocal: true,
+          localDir: join(import.meta.dirname, "../.."),
+        });
         const last = stdout.trim().split("\n").at(-1) ?? "";
         const { containerId } = JSON.parse(last) as { containerId: string };
         return async () => {
