@@ -107,6 +107,22 @@ describe.skipIf(skip)("an engine behind a bad connection", () => {
     await engine.containers.unpause(id);
   });
 
+  it("waits for a forced removal that somebody else began, though the state still says running", async () => {
+    const made = await engine.containers.create(
+      { Image: image, Labels: labels, StopSignal: "SIGKILL", Cmd: ["sleep", "600"] },
+      { name: uniqueName("mol-faults") },
+    );
+    await engine.containers.start(made.id);
+    const message = `removal of container ${made.id} is already in progress`;
+    const answer = { kind: "answer", status: 409, body: { message } } as const;
+    proxy.add({ method: "DELETE", path: /\/containers\//, times: 1, fault: answer });
+    const removal = engine.containers.remove(made.id, { force: true });
+    await using direct = await connect();
+    setTimeout(() => void direct.containers.remove(made.id, { force: true }), 200);
+    expect(await removal).toBe(true);
+    expect(await direct.containers.inspect(made.id)).toBeUndefined();
+  });
+
   it("gives up after the limit of a call, not before", async () => {
     await using hasty = await connect({ DOCKER_HOST: proxy.dockerHost }, { callTimeoutMs: 150 });
     always(/\/volumes/, { kind: "hang" });

@@ -51,13 +51,21 @@ export function createContainerApi(options: ContainerApiOptions): ContainerApi {
     return answer.status;
   };
 
-  /** True once a removal that somebody else began is done; false when there is none. */
-  const awaitRemoval = async (id: string, call: CallOptions | undefined): Promise<boolean> => {
+  /**
+   * True once a removal that somebody else began is done; false when there is none. A forced removal
+   * conflicts with nothing else, and while the process is being killed the state still says running.
+   */
+  const awaitRemoval = async (
+    id: string,
+    force: boolean,
+    call: CallOptions | undefined,
+  ): Promise<boolean> => {
     const deadline = clock.monotonic() + timeoutMs;
     for (;;) {
       const container = await inspect(id, call);
       if (container === undefined) return true;
-      if (container.state.status !== "removing" || clock.monotonic() > deadline) return false;
+      const isUnderWay = force || container.state.status === "removing";
+      if (!isUnderWay || clock.monotonic() > deadline) return false;
       await clock.sleep(REMOVAL_POLL_MS, call?.signal);
     }
   };
@@ -170,7 +178,8 @@ export function createContainerApi(options: ContainerApiOptions): ContainerApi {
       try {
         return (await transport.call(request, [200, 204, 404])).status !== 404;
       } catch (error) {
-        if (isEngineConflict(error) && (await awaitRemoval(id, remove))) return true;
+        const isForced = remove?.force === true;
+        if (isEngineConflict(error) && (await awaitRemoval(id, isForced, remove))) return true;
         throw error;
       }
     },
