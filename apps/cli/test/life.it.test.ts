@@ -194,6 +194,19 @@ describe.skipIf(engine.skip !== undefined)("the life of a workspace", () => {
     expect(after.workspace?.revision).not.toBe(before.workspace?.revision);
   });
 
+  it("restart --upgrade follows the ref the workspace was started with", async () => {
+    await repository.commit({ "on-branch": "1\n" }, { branch: "stable" });
+    expect((await world.json(["up", runtime, "--id", "pinned", "--ref", "stable"])).exitCode).toBe(
+      0,
+    );
+    await repository.commit({ "on-main": "1\n" });
+    const wanted = await repository.commit({ "on-branch": "2\n" }, { branch: "stable" });
+    expect((await world.json(["restart", "--upgrade", "pinned"])).exitCode).toBe(0);
+    const { last } = await world.json(["inspect", "pinned"]);
+    expect(last).toMatchObject({ workspace: { revision: wanted } });
+    expect((await world.cli(["rm", "pinned"])).exitCode).toBe(0);
+  });
+
   it("images and gc know the images, and gc spares the one in use", async () => {
     const { last } = await world.json(["images"]);
     expect(last["images"]).toEqual(expect.arrayContaining([expect.objectContaining({ runtime })]));

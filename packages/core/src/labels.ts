@@ -22,6 +22,10 @@ export const LABELS = {
   attempt: "molecule.platform.attempt",
   /** Port the agent listens on inside the workspace, when it is not the default. */
   agentPort: "molecule.platform.agent-port",
+  /** Branch, tag or commit of the template that was asked for; an upgrade follows it again. */
+  ref: "molecule.platform.ref",
+  /** Image that was asked for in place of the runtime's own; an upgrade looks for it again. */
+  image: "molecule.platform.image",
   /** On images: the template repository, without credentials. */
   source: "org.opencontainers.image.source",
   /** On images: the full commit. */

@@ -171,7 +171,7 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
       for (const secret of Object.values(spec.secrets ?? {})) redactor.add(secret);
       const image =
         restartOptions.upgrade === true
-          ? await imageSource.ensure(spec.runtime, { signal, onEvent: sink })
+          ? await ensureImage(spec, { signal, onEvent: sink, ref: spec.ref })
           : known.image;
       const plan = planWorkspace(spec, settings, { image, agentPort });
       const secrets = spec.secrets ?? {};

@@ -63,6 +63,8 @@ export function planWorkspace(
     [LABELS.name]: name,
     [LABELS.runtime]: spec.runtime,
     [LABELS.tier]: String(tier),
+    ...(isGiven(spec.ref) ? { [LABELS.ref]: spec.ref } : {}),
+    ...(isGiven(spec.image) ? { [LABELS.image]: spec.image } : {}),
     ...(agentPort === DEFAULT_AGENT_PORT ? {} : { [LABELS.agentPort]: String(agentPort) }),
   };
   const onHostNetwork = tier === 4;
@@ -233,4 +235,8 @@ function planFiles(spec: WorkspaceSpec, template: Template | undefined): readonl
 function findAgentPort(spec: WorkspaceSpec, template: Template | undefined): number {
   const configYaml = spec.configFiles?.["config.yaml"] ?? template?.configYaml;
   return configYaml === undefined ? DEFAULT_AGENT_PORT : readAgentPort(configYaml);
+}
+
+function isGiven(text: string | undefined): text is string {
+  return text !== undefined && text !== "";
 }

@@ -24,7 +24,10 @@ export interface UpResult {
 }
 
 export interface RestartOptions extends UpOptions {
-  /** Follow HEAD of the template (or the moving tag); otherwise the same image is used again. */
+  /**
+   * Ask again for what was asked for at first: the head of the template or of the ref that was
+   * chosen, or the image that was named. Otherwise the very same image is used again.
+   */
   readonly upgrade?: boolean | undefined;
 }
 

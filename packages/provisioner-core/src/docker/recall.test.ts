@@ -26,6 +26,8 @@ describe("recallSpec", () => {
       name: fc.stringMatching(/^[A-Za-z ]{1,20}$/),
       runtime: fc.constantFrom("langgraph", "claude-code", "codex"),
       tier: fc.integer({ min: 1, max: 4 }),
+      ref: fc.constantFrom(undefined, "v2"),
+      image: fc.constantFrom(undefined, "registry.example/agent:1"),
       env: fc.dictionary(name, value, { maxKeys: 4 }),
       platformUrl: fc.constantFrom("http://a:1", "http://host.docker.internal:8080"),
       awarenessNamespace: fc.constantFrom(undefined, "team"),

@@ -66,6 +66,8 @@ export function recallSpec(
     id,
     name: labels[LABELS.name],
     runtime: labels[LABELS.runtime] ?? "",
+    ref: labels[LABELS.ref],
+    image: labels[LABELS.image],
     tier,
     workspacePath: directory?.source,
     workspaceAccess:
