@@ -2,6 +2,18 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { listPackages, listSources } from "../workspace.mjs";
 
+/** What a program may put together. */
+const EVERYTHING = [
+  "core",
+  "registry-mode",
+  "host-config",
+  "docker-engine",
+  "gitea-client",
+  "image-build",
+  "local-build",
+  "provisioner-core",
+];
+
 /** What each package may import of ours, as docs/architecture.md draws it. */
 const ARROWS = {
   core: [],
@@ -13,26 +25,8 @@ const ARROWS = {
   "local-build": ["core", "registry-mode", "docker-engine", "gitea-client", "image-build"],
   "provisioner-core": ["core", "registry-mode", "host-config", "docker-engine"],
   testkit: ["core"],
-  cli: [
-    "core",
-    "registry-mode",
-    "host-config",
-    "docker-engine",
-    "gitea-client",
-    "image-build",
-    "local-build",
-    "provisioner-core",
-  ],
-  server: [
-    "core",
-    "registry-mode",
-    "host-config",
-    "docker-engine",
-    "gitea-client",
-    "image-build",
-    "local-build",
-    "provisioner-core",
-  ],
+  cli: EVERYTHING,
+  server: EVERYTHING,
 };
 const SCOPE = "@molecule-ai/";
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bimport\.meta\.resolve\(\s*)["']([^"']+)["']/g;

@@ -30,3 +30,4 @@ export type { JsonObject, JsonValue } from "./json.js";
 export { LABELS } from "./labels.js";
 export { createRedactor, redactUserinfo, type Redactor } from "./redaction.js";
 export { describeFailure, runStage, type StageRun } from "./stage.js";
+export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "./template-repository.js";

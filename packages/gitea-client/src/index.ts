@@ -1,3 +1,4 @@
+export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 export type {
   GiteaClient,
   HeadOptions,
@@ -17,9 +18,4 @@ export {
 export { GiteaError, type GiteaErrorCode } from "./errors.js";
 export type { GiteaClientOptions } from "./options.js";
 export { branchUrl, parseRepository, templateRepository } from "./repository.js";
-export {
-  credentialFor,
-  DEFAULT_TEMPLATE_REPOSITORY_PREFIX,
-  giteaSettingsFromEnv,
-  type GiteaSettings,
-} from "./settings.js";
+export { credentialFor, giteaSettingsFromEnv, type GiteaSettings } from "./settings.js";

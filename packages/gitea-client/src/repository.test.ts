@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import { giteaError } from "../test/gitea-error.js";
 import { branchUrl, encodeRef, parseRepository, templateRepository } from "./repository.js";
-import { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "./settings.js";
+import { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 
 const name = fc
   .stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/)

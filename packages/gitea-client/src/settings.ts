@@ -1,3 +1,4 @@
+import { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 import type { TemplateRepository } from "./client.js";
 import { credentialOfUrl, parseToken, type GiteaCredential } from "./credential.js";
 import { templateRepository } from "./repository.js";
@@ -8,10 +9,6 @@ export interface GiteaSettings {
   readonly origin: string | undefined;
   readonly credential: GiteaCredential | undefined;
 }
-
-/** Where the template repositories are unless MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX says otherwise. */
-export const DEFAULT_TEMPLATE_REPOSITORY_PREFIX: string =
-  "https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-";
 
 /**
  * Reads `MOLECULE_GITEA_TOKEN` and `MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX`. The token belongs to the

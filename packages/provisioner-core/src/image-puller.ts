@@ -1,4 +1,4 @@
-import { runStage, systemClock, type Clock, type EventSink } from "@molecule-ai/core";
+import { LABELS, runStage, systemClock, type Clock, type EventSink } from "@molecule-ai/core";
 import type { DockerEngine, ImageInfo } from "@molecule-ai/docker-engine";
 import {
   familiarName,
@@ -9,7 +9,6 @@ import {
   type EnsureImageOptions,
   type ResolvedImage,
 } from "@molecule-ai/registry-mode";
-import { LABELS } from "@molecule-ai/core";
 import { ImageSourceError } from "./errors.js";
 import { createSingleFlight } from "./single-flight.js";
 

@@ -1,3 +1,4 @@
+export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 export { RegistryModeError, type RegistryModeErrorCode } from "./errors.js";
 export { imagePinsFromEnv, type ImagePins } from "./image-pins.js";
 export {
@@ -20,7 +21,6 @@ export {
 } from "./platform.js";
 export {
   DEFAULT_REGISTRY_PREFIX,
-  DEFAULT_TEMPLATE_REPOSITORY_PREFIX,
   registryPrefixFromEnv,
   resolveRegistry,
   templateRepositoryUrl,

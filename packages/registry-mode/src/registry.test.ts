@@ -1,7 +1,7 @@
+import { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 import { describe, expect, it } from "vitest";
 import {
   DEFAULT_REGISTRY_PREFIX,
-  DEFAULT_TEMPLATE_REPOSITORY_PREFIX,
   registryPrefixFromEnv,
   resolveRegistry,
   templateRepositoryUrl,

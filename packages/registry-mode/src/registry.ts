@@ -1,11 +1,8 @@
+import { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 import { requireRuntimeName } from "./runtime-name.js";
 
 /** Prefix of the images when a registry is used and none is named. */
 export const DEFAULT_REGISTRY_PREFIX = "ghcr.io/molecule-ai";
-
-/** What a template repository's address starts with; the runtime name follows. */
-export const DEFAULT_TEMPLATE_REPOSITORY_PREFIX =
-  "https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-";
 
 /** Where images come from: pulled from a registry, or built here from the template repositories. */
 export type RegistryChoice =

@@ -20,10 +20,23 @@ export interface EnvironmentRequest {
 export async function readEnvironment(
   request: EnvironmentRequest,
 ): Promise<Readonly<Record<string, string>>> {
+  const result = await readEnvFiles("--env-file", request);
+  for (const assignment of request.assignments) {
+    const [name, value] = parseAssignment("--env", assignment, request.env);
+    result.set(name, value);
+  }
+  return Object.fromEntries(result);
+}
+
+/** The variables of all files that `option` was given, those of later files winning. */
+export async function readEnvFiles(
+  option: string,
+  request: Pick<EnvironmentRequest, "files" | "env" | "cwd">,
+): Promise<Map<string, string>> {
   const result = new Map<string, string>();
   for (const path of request.files) {
     const content = await readNamedFile({
-      option: "--env-file",
+      option,
       path,
       cwd: request.cwd,
       maxBytes: MAX_ENV_FILE_BYTES,
@@ -32,11 +45,7 @@ export async function readEnvironment(
       result.set(name, value);
     }
   }
-  for (const assignment of request.assignments) {
-    const [name, value] = parseAssignment("--env", assignment, request.env);
-    result.set(name, value);
-  }
-  return Object.fromEntries(result);
+  return result;
 }
 
 /**

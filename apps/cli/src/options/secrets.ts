@@ -1,11 +1,10 @@
 import type { Environment } from "../config.js";
 import { CliError } from "../errors.js";
-import { ENV_NAME, parseEnvFile } from "./environment.js";
+import { ENV_NAME, readEnvFiles } from "./environment.js";
 import { readNamedFile } from "./text-file.js";
 
 /** The kernel refuses longer strings at exec, and a secret becomes one. */
 const MAX_SECRET_BYTES = 128 * 1024;
-const MAX_SECRET_FILE_BYTES = 1024 * 1024;
 
 /** What `--secret` and `--secret-file` were given. */
 export interface SecretsRequest {
@@ -24,18 +23,7 @@ export interface SecretsRequest {
 export async function readSecrets(
   request: SecretsRequest,
 ): Promise<Readonly<Record<string, string>>> {
-  const result = new Map<string, string>();
-  for (const path of request.files) {
-    const content = await readNamedFile({
-      option: "--secret-file",
-      path,
-      cwd: request.cwd,
-      maxBytes: MAX_SECRET_FILE_BYTES,
-    });
-    for (const [name, value] of parseEnvFile(content.toString("utf8"), path, request.env)) {
-      result.set(name, value);
-    }
-  }
+  const result = await readEnvFiles("--secret-file", request);
   for (const text of request.references) {
     const reference = parseSecretReference(text);
     result.set(reference.name, await readReference(reference, request));
