@@ -1,19 +1,128 @@
-import fastify, { type FastifyInstance } from "fastify";
-import type { ServerConfig } from "./config.js";
+import { isProvisionerError, type ProvisionerError } from "@molecule-ai/core";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type RawServerDefault,
+  type RouteOptions,
+} from "fastify";
+import {
+  hasZodFastifySchemaValidationErrors,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Access, Caller } from "./access/caller.js";
+import type { ErrorBody } from "./api/error-body.js";
+import { httpStatusOf } from "./api/http-status.js";
+import { ServerError } from "./errors.js";
+import { registerHealth } from "./routes/health.js";
+import type { ServerContext } from "./server-context.js";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may call the route. A route without it keeps the server from starting. */
+    access?: Access;
+  }
+  interface FastifyRequest {
+    /** Set before any handler runs. */
+    caller: Caller;
+  }
+}
+
+/** What a route group registers its routes on; schemas are zod. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** Routes of one noun. */
+export type RouteGroup = (app: App, context: ServerContext) => void | Promise<void>;
+
+const ROUTE_GROUPS: readonly RouteGroup[] = [registerHealth];
 
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */
-export function createApp(config: Pick<ServerConfig, "logLevel">): FastifyInstance {
-  const app = fastify({
+export async function createApp(context: ServerContext): Promise<App> {
+  const { config } = context;
+  const app: App = fastify({
     logger: config.logLevel === "silent" ? false : { level: config.logLevel },
     forceCloseConnections: "idle",
     bodyLimit: 1024 * 1024,
-  });
-  // The platform's clients expect {"error": "…"} for everything that is not a success.
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.decorateRequest("caller");
+  app.addHook("onRoute", refuseOpenByAccident);
   app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: `no route ${request.method} ${pathOf(request.url)}` }),
+    answerError(
+      reply,
+      new ServerError("ERR_ROUTE_NOT_FOUND", `no route ${request.method} ${pathOf(request.url)}`, {
+        hint: "GET /openapi.json lists all routes.",
+      }),
+    ),
   );
-  app.get("/health", () => ({ status: "ok" }));
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const failure = toFailure(error);
+    if (httpStatusOf(failure) >= 500) request.log.error({ err: error }, "a request failed");
+    return answerError(reply, failure);
+  });
+  for (const register of ROUTE_GROUPS) await register(app, context);
   return app;
+}
+
+/** No route is open by accident: each says who may call it. */
+function refuseOpenByAccident(route: RouteOptions): void {
+  if (route.config?.access === undefined) {
+    throw new Error(`Route ${String(route.method)} ${route.url} does not say who may call it.`);
+  }
+}
+
+function answerError(reply: FastifyReply, error: ProvisionerError): FastifyReply {
+  const body: ErrorBody = {
+    error: error.message,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...(Object.keys(error.details).length === 0 ? {} : { details: error.details }),
+  };
+  return reply.code(httpStatusOf(error)).send(body);
+}
+
+function toFailure(error: FastifyError): ProvisionerError {
+  if (isProvisionerError(error)) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const faults = error.validation.map((fault) => {
+      const where = [error.validationContext, ...fault.instancePath.split("/").slice(1)].join(".");
+      return `${where}: ${fault.message ?? "invalid"}`;
+    });
+    return new ServerError(
+      "ERR_REQUEST_INVALID",
+      `The request is not valid: ${faults.join("; ")}`,
+      {
+        hint: "Compare it with GET /openapi.json.",
+        details: { faults },
+      },
+    );
+  }
+  if (error.statusCode === 413) {
+    return new ServerError("ERR_REQUEST_TOO_LARGE", "The body of the request is too large.", {
+      hint: "Send at most 1 MiB.",
+    });
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new ServerError("ERR_REQUEST_INVALID", `The request is not valid: ${error.message}`, {
+      hint: "Send JSON, with content-type application/json.",
+    });
+  }
+  // What went wrong inside is for the log: it may tell of tables, paths or addresses.
+  return new ServerError("ERR_INTERNAL", "The server failed at this request.", {
+    hint: "Look for the request id in the server's log.",
+    cause: error,
+  });
 }
 
 function pathOf(url: string): string {

@@ -1,3 +1,5 @@
+import { isInstallId } from "@molecule-ai/core";
+import { homedir } from "node:os";
 import { z } from "zod";
 import { ServerError } from "./errors.js";
 
@@ -10,33 +12,112 @@ export interface ServerConfig {
   /** Port to listen on; 0 lets the system choose. */
   readonly port: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
-  /** Longest time, in milliseconds, that requests under way may take once a stop was asked for. */
+  /** Longest time, in milliseconds, that requests and operations under way may take once a stop was asked for. */
   readonly shutdownGraceMs: number;
+  /** PostgreSQL to use; undefined for an embedded database in `stateDirectory`. */
+  readonly databaseUrl: string | undefined;
+  /** Directory of the embedded database and of the keys that were made here. */
+  readonly stateDirectory: string;
+  /** Current key of the stored secrets, as text; undefined makes one in `stateDirectory`. */
+  readonly secretsKey: string | undefined;
+  /** The key before the last rotation: what it sealed can still be read, and is sealed anew. */
+  readonly previousSecretsKey: string | undefined;
+  /** Token of the administrator; undefined makes one at the first boot. */
+  readonly adminToken: string | undefined;
+  /** The highest tier the API may ask for. */
+  readonly maxTier: number;
+  /** Stamped on everything this fleet creates; undefined takes the one in the database. */
+  readonly installId: string | undefined;
+  /** Directory of the templates that a request may name. */
+  readonly configsDirectory: string | undefined;
+  /** Host directory for `/workspace` when a request names none. */
+  readonly workspaceDirectory: string | undefined;
+  /** Longest time a provision may take without progress in any stage; undefined: by runtime. */
+  readonly provisionTimeoutMs: number | undefined;
+  /** Silence after which an external agent counts as offline. */
+  readonly remoteStaleAfterMs: number;
+  /** Requests a minute and caller. */
+  readonly rateLimit: number;
+  /** Agents of other machines and networks: private addresses of agents are refused no more. */
+  readonly isSaas: boolean;
+  /** Origins that browsers may call from. */
+  readonly corsOrigins: readonly string[];
+  /** Operations this process runs at once. */
+  readonly operationConcurrency: number;
+  /** Operations of one runtime that run at once on one engine. */
+  readonly runtimeConcurrency: number;
+  readonly orphanSweep: (typeof ORPHAN_SWEEPS)[number];
+  /** Events, finished operations and build logs older than this are dropped. */
+  readonly retentionDays: number;
+  /** Where other server processes reach this one; undefined: where it listens. */
+  readonly advertiseUrl: string | undefined;
+  /** The whole environment, for the `…FromEnv` function of each package. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const integer = (most: number): z.ZodType<number, string> =>
-  z
+export const ORPHAN_SWEEPS = ["on", "dry-run", "off"] as const;
+
+const integer = (least: number, most: number): z.ZodType<number, string> => {
+  const rule = `must be a whole number from ${least} to ${most}`;
+  return z
     .string()
-    .regex(/^\d{1,9}$/, `must be a whole number from 0 to ${most}`)
+    .regex(/^\d{1,9}$/, rule)
     .transform(Number)
-    .refine((value) => value <= most, `must be a whole number from 0 to ${most}`);
+    .refine((value) => value >= least && value <= most, rule);
+};
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const absolutePath = z.string().startsWith("/", "must be an absolute path");
 
 const schema = z.object({
   HOST: z.string().default("127.0.0.1"),
-  PORT: integer(65_535).default(8080),
+  PORT: integer(0, 65_535).default(8080),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` })
     .default("info"),
-  SHUTDOWN_GRACE_SECONDS: integer(3600).default(10),
+  SHUTDOWN_GRACE_SECONDS: integer(0, 3600).default(10),
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" })
+    .optional(),
+  MOLECULE_STATE_DIR: absolutePath.optional(),
+  SECRETS_ENCRYPTION_KEY: z.string().optional(),
+  SECRETS_ENCRYPTION_KEY_PREVIOUS: z.string().optional(),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,512}$/, "must be 16 to 512 printable characters without spaces")
+    .optional(),
+  MOLECULE_MAX_TIER: integer(1, 4).default(2),
+  MOLECULE_INSTALL_ID: z
+    .string()
+    .refine(isInstallId, "must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-'")
+    .optional(),
+  CONFIGS_DIR: absolutePath.optional(),
+  WORKSPACE_DIR: absolutePath.optional(),
+  RATE_LIMIT: integer(1, 1_000_000).default(600),
+  CORS_ORIGINS: z.string().optional(),
+  MOLECULE_OPERATION_CONCURRENCY: integer(1, 256).default(8),
+  MOLECULE_RUNTIME_CONCURRENCY: integer(1, 256).default(4),
+  MOLECULE_ORPHAN_SWEEP: z
+    .enum(ORPHAN_SWEEPS, { error: `must be one of ${ORPHAN_SWEEPS.join(", ")}` })
+    .default("on"),
+  ACTIVITY_RETENTION_DAYS: integer(1, 3650).default(7),
+  MOLECULE_ADVERTISE_URL: httpUrl.optional(),
+  MOLECULE_DEPLOY_MODE: z.string().optional(),
+  MOLECULE_ORG_ID: z.string().optional(),
+  // The platform's clients set these to anything; what is not a number there means the default.
+  PROVISION_TIMEOUT_SECONDS: z.string().optional(),
+  REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
 });
 
 /**
  * Reads the settings; a variable that is unset or empty has its default.
  *
- * @throws ServerError `ERR_SERVER_CONFIG` naming every variable with an unusable value.
+ * @throws ServerError `ERR_SERVER_CONFIG` naming every variable with an unusable value; a value that
+ *   may be secret is not repeated.
  */
 export function serverConfigFromEnv(
   env: Readonly<Record<string, string | undefined>>,
+  facts: { readonly homeDirectory: string } = { homeDirectory: "/root" },
 ): Readonly<ServerConfig> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = schema.safeParse(given);
@@ -46,15 +127,50 @@ export function serverConfigFromEnv(
       hint: "Correct these environment variables, or unset them to use the defaults.",
     });
   }
+  const { data } = parsed;
+  const stateHome = given["XDG_STATE_HOME"] ?? `${facts.homeDirectory}/.local/state`;
   return Object.freeze({
-    host: parsed.data.HOST,
-    port: parsed.data.PORT,
-    logLevel: parsed.data.LOG_LEVEL,
-    shutdownGraceMs: parsed.data.SHUTDOWN_GRACE_SECONDS * 1000,
+    host: data.HOST,
+    port: data.PORT,
+    logLevel: data.LOG_LEVEL,
+    shutdownGraceMs: data.SHUTDOWN_GRACE_SECONDS * 1000,
+    databaseUrl: data.DATABASE_URL,
+    stateDirectory: data.MOLECULE_STATE_DIR ?? `${stateHome}/molecule-server`,
+    secretsKey: data.SECRETS_ENCRYPTION_KEY,
+    previousSecretsKey: data.SECRETS_ENCRYPTION_KEY_PREVIOUS,
+    adminToken: data.ADMIN_TOKEN,
+    maxTier: data.MOLECULE_MAX_TIER,
+    installId: data.MOLECULE_INSTALL_ID,
+    configsDirectory: data.CONFIGS_DIR,
+    workspaceDirectory: data.WORKSPACE_DIR,
+    provisionTimeoutMs: positiveSeconds(data.PROVISION_TIMEOUT_SECONDS),
+    remoteStaleAfterMs: positiveSeconds(data.REMOTE_LIVENESS_STALE_AFTER) ?? 90_000,
+    rateLimit: data.RATE_LIMIT,
+    isSaas: isSaas(data.MOLECULE_DEPLOY_MODE, data.MOLECULE_ORG_ID),
+    corsOrigins: (data.CORS_ORIGINS ?? "")
+      .split(",")
+      .map((origin) => origin.trim())
+      .filter((origin) => origin !== ""),
+    operationConcurrency: data.MOLECULE_OPERATION_CONCURRENCY,
+    runtimeConcurrency: data.MOLECULE_RUNTIME_CONCURRENCY,
+    orphanSweep: data.MOLECULE_ORPHAN_SWEEP,
+    retentionDays: data.ACTIVITY_RETENTION_DAYS,
+    advertiseUrl: data.MOLECULE_ADVERTISE_URL,
+    env: given,
   });
+}
+
+function positiveSeconds(text: string | undefined): number | undefined {
+  const seconds = /^\d{1,7}$/.test(text ?? "") ? Number(text) : 0;
+  return seconds > 0 ? seconds * 1000 : undefined;
+}
+
+/** An unknown mode is not SaaS; without a mode the organisation decides, as the platform does. */
+function isSaas(mode: string | undefined, organisation: string | undefined): boolean {
+  return mode === undefined ? organisation !== undefined : mode.trim().toLowerCase() === "saas";
 }
 
 /** The settings of this process. */
 export function readServerConfig(): Readonly<ServerConfig> {
-  return serverConfigFromEnv(process.env);
+  return serverConfigFromEnv(process.env, { homeDirectory: homedir() });
 }

@@ -1,0 +1,21 @@
+import type { Clock, Redactor } from "@molecule-ai/core";
+import type { RuntimeRegistry } from "@molecule-ai/registry-mode";
+import type { ServerConfig } from "./config.js";
+import type { HostLink } from "./host/host.js";
+import type { Logger } from "./logger.js";
+import type { OperationQueue } from "./operations/operation.js";
+import type { Store } from "./store/open-store.js";
+
+/** What every route and loop may use; wired in `compose.ts`. */
+export interface ServerContext {
+  readonly config: ServerConfig;
+  /** This process, among those that share the store. */
+  readonly instanceId: string;
+  readonly store: Store;
+  readonly host: HostLink;
+  readonly operations: OperationQueue;
+  readonly runtimes: RuntimeRegistry;
+  readonly clock: Clock;
+  readonly redactor: Redactor;
+  readonly logger: Logger;
+}

@@ -1,0 +1,74 @@
+import type { JsonObject } from "@molecule-ai/core";
+import { sql, type InferSelectModel } from "drizzle-orm";
+import type { Database } from "./database.js";
+import { notify } from "./notifications.js";
+import { events } from "./schema.js";
+
+export type EventRow = InferSelectModel<typeof events>;
+
+/** Names of the existing platform first; the others are ours. */
+export const EVENT_TYPES = [
+  "WORKSPACE_PROVISIONING",
+  "WORKSPACE_ONLINE",
+  "WORKSPACE_OFFLINE",
+  "WORKSPACE_DEGRADED",
+  "WORKSPACE_PROVISION_FAILED",
+  "WORKSPACE_PAUSED",
+  "WORKSPACE_HIBERNATED",
+  "WORKSPACE_REMOVED",
+  "WORKSPACE_AWAITING_AGENT",
+  "AGENT_CARD_UPDATED",
+  "WORKSPACE_UPDATED",
+  "WORKSPACE_PURGED",
+  "OPERATION_QUEUED",
+  "OPERATION_STARTED",
+  "OPERATION_STAGE",
+  "OPERATION_RETRIED",
+  "OPERATION_SUCCEEDED",
+  "OPERATION_FAILED",
+  "OPERATION_CANCELLED",
+  "SECRET_SAVED",
+  "SECRET_DELETED",
+  "CONFIG_UPDATED",
+  "TOKEN_ISSUED",
+  "TOKEN_REVOKED",
+  "IMAGES_REFRESHED",
+  "TIER_REFUSED",
+  "ORPHANS_SWEPT",
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+export interface NewEvent {
+  readonly type: EventType;
+  readonly workspaceId?: string | undefined;
+  readonly operationId?: string | undefined;
+  /** `admin`, `workspace:<id>` or `system:<what>`. */
+  readonly actor: string;
+  readonly requestId?: string | undefined;
+  /** Never a secret. */
+  readonly payload?: JsonObject | undefined;
+}
+
+/**
+ * Records what happened, in the caller's transaction; listeners hear of it when that commits.
+ *
+ * Call it last in a transaction: it takes a lock until the commit, so that ids are in the order of
+ * commits and a reader who has seen id n has seen everything before n.
+ */
+export async function recordEvents(tx: Database, recorded: readonly NewEvent[]): Promise<void> {
+  if (recorded.length === 0) return;
+  await tx.execute(sql`select pg_advisory_xact_lock(7260632)`);
+  await tx.insert(events).values(
+    recorded.map(({ type, workspaceId, operationId, actor, requestId, payload }) => ({
+      eventType: type,
+      workspaceId,
+      operationId,
+      actor,
+      requestId,
+      payload: payload ?? {},
+      // Not now(): that is when the transaction began.
+      createdAt: sql`clock_timestamp()`,
+    })),
+  );
+  await notify(tx, "molecule_events", "");
+}
