@@ -1,6 +1,6 @@
 import type { EngineEndpoint } from "@molecule-ai/docker-engine";
 import { describe, expect, it } from "vitest";
-import { hostAddress, publishedAddress } from "./address.js";
+import { hostAddress, publishedAddress, type Vantage } from "./address.js";
 
 const unix: EngineEndpoint = { kind: "unix", address: "/var/run/docker.sock", origin: "test" };
 const at = (kind: "tcp" | "tls" | "ssh", address: string): EngineEndpoint => ({
@@ -26,9 +26,15 @@ describe("where a published port is reached", () => {
   });
 
   it("is the engine's host for the host's network", () => {
-    expect(hostAddress(unix, 8000).url).toBe("http://127.0.0.1:8000");
-    expect(hostAddress(at("tcp", "build.example:2375"), 8001).url).toBe(
+    const published = (endpoint: EngineEndpoint): Vantage => ({
+      endpoint,
+      agentAddress: "published",
+    });
+    expect(hostAddress(published(unix), 8000).url).toBe("http://127.0.0.1:8000");
+    expect(hostAddress(published(at("tcp", "build.example:2375")), 8001).url).toBe(
       "http://build.example:8001",
     );
+    const inside: Vantage = { endpoint: unix, agentAddress: "network" };
+    expect(hostAddress(inside, 8000).url).toBe("http://host.docker.internal:8000");
   });
 });

@@ -1,5 +1,15 @@
 import type { EngineEndpoint } from "@molecule-ai/docker-engine";
 
+/** From where this process reaches agents. */
+export interface Vantage {
+  readonly endpoint: EngineEndpoint;
+  /**
+   * `published`: by the ports on the engine's host. `network`: by name, because this process is
+   * itself a container on the network of the workspaces.
+   */
+  readonly agentAddress: "published" | "network";
+}
+
 /** Where a published port is reached from here. */
 export interface PublishedAddress {
   readonly url: string;
@@ -22,8 +32,9 @@ export function publishedAddress(
 }
 
 /** URL of a port on the engine's host itself. */
-export function hostAddress(endpoint: EngineEndpoint, port: number): PublishedAddress {
-  return { url: `http://${findRemoteHost(endpoint) ?? "127.0.0.1"}:${port}`, reachable: true };
+export function hostAddress({ endpoint, agentAddress }: Vantage, port: number): PublishedAddress {
+  const here = agentAddress === "network" ? "host.docker.internal" : "127.0.0.1";
+  return { url: `http://${findRemoteHost(endpoint) ?? here}:${port}`, reachable: true };
 }
 
 function findRemoteHost(endpoint: EngineEndpoint): string | undefined {

@@ -1,6 +1,7 @@
 import type { Clock, Redactor } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import { setMaxListeners } from "node:events";
+import type { Vantage } from "./address.js";
 
 /** What every part of the Docker backend works with. */
 export interface DockerContext {
@@ -14,6 +15,7 @@ export interface DockerContext {
   readonly undoTimeoutMs: number;
   /** True when host paths mean the same here and on the engine's host. */
   readonly sharesFilesystem: boolean;
+  readonly vantage: Vantage;
 }
 
 /** A signal that outlasts the caller's. Dispose it to let the caller's signal go. */

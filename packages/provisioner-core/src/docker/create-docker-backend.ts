@@ -37,6 +37,11 @@ export interface DockerBackendOptions {
    * this machine; set it to false inside a container.
    */
   readonly sharesFilesystem?: boolean | undefined;
+  /**
+   * How agents are reached: by the ports `published` on the engine's host, the default; or by name
+   * on the `network` of the workspaces, for a process that is itself a container on it.
+   */
+  readonly agentAddress?: "published" | "network" | undefined;
 }
 
 /**
@@ -62,6 +67,7 @@ export function createDockerBackend(options: DockerBackendOptions): WorkspaceBac
     adoptVolumes: options.adoptVolumes ?? false,
     undoTimeoutMs: options.undoTimeoutMs ?? 20_000,
     sharesFilesystem: options.sharesFilesystem ?? (kind === "unix" || kind === "npipe"),
+    vantage: { endpoint: engine.endpoint, agentAddress: options.agentAddress ?? "published" },
   };
   const { containers } = engine;
 
@@ -73,7 +79,7 @@ export function createDockerBackend(options: DockerBackendOptions): WorkspaceBac
     resume: (id, { signal } = {}) => resumeWorkspace(context, id, signal),
     async inspect(id, { signal } = {}) {
       const container = await findContainer(context, id, signal);
-      return container === undefined ? undefined : toDetails(engine.endpoint, container);
+      return container === undefined ? undefined : toDetails(context.vantage, container);
     },
     watch: ({ signal }) => watchWorkspaces(context, signal),
     async *logs(id, logOptions = {}) {

@@ -1,8 +1,8 @@
 import { LABELS, stripControlCharacters } from "@molecule-ai/core";
-import type { ContainerInfo, ContainerSummary, EngineEndpoint } from "@molecule-ai/docker-engine";
-import { DEFAULT_AGENT_PORT } from "../names.js";
+import type { ContainerInfo, ContainerSummary } from "@molecule-ai/docker-engine";
+import { containerName, DEFAULT_AGENT_PORT } from "../names.js";
 import type { WorkspaceDetails, WorkspaceSummary } from "../workspace-backend.js";
-import { hostAddress, publishedAddress, type PublishedAddress } from "./address.js";
+import { hostAddress, publishedAddress, type PublishedAddress, type Vantage } from "./address.js";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -12,26 +12,46 @@ export function agentPortOf(labels: Labels): number {
   return Number.isInteger(port) && port > 0 ? port : DEFAULT_AGENT_PORT;
 }
 
-/** Where the agent of a container is reached; undefined while nothing is published. */
+/** Where the agent of a container is reached; undefined while nothing reaches it. */
 export function addressOf(
-  endpoint: EngineEndpoint,
+  vantage: Vantage,
   container: Pick<ContainerInfo, "labels" | "ports" | "state">,
 ): PublishedAddress | undefined {
   const { labels, ports, state } = container;
-  const port = agentPortOf(labels);
-  if (labels[LABELS.tier] === "4") return state.running ? hostAddress(endpoint, port) : undefined;
-  const [binding] = ports[`${port}/tcp`] ?? [];
-  return binding === undefined ? undefined : publishedAddress(endpoint, binding);
+  return findAddress(vantage, {
+    labels,
+    isRunning: state.running,
+    binding: ports[`${agentPortOf(labels)}/tcp`]?.[0],
+  });
 }
 
-export function toSummary(endpoint: EngineEndpoint, container: ContainerSummary): WorkspaceSummary {
+function findAddress(
+  vantage: Vantage,
+  container: {
+    readonly labels: Labels;
+    readonly isRunning: boolean;
+    readonly binding: { readonly ip: string; readonly port: number } | undefined;
+  },
+): PublishedAddress | undefined {
+  const { labels, isRunning, binding } = container;
+  const port = agentPortOf(labels);
+  if (labels[LABELS.tier] === "4") return isRunning ? hostAddress(vantage, port) : undefined;
+  if (vantage.agentAddress === "network") {
+    const id = labels[LABELS.workspace];
+    if (id === undefined || !isRunning) return undefined;
+    return { url: `http://${containerName(id)}:${port}`, reachable: true };
+  }
+  return binding && publishedAddress(vantage.endpoint, binding);
+}
+
+export function toSummary(vantage: Vantage, container: ContainerSummary): WorkspaceSummary {
   const { labels } = container;
   const port = agentPortOf(labels);
-  const binding = container.ports.find((published) => published.container === `${port}/tcp`);
-  const onHost = labels[LABELS.tier] === "4" && container.status === "running";
-  const address = onHost
-    ? hostAddress(endpoint, port)
-    : binding && publishedAddress(endpoint, binding);
+  const address = findAddress(vantage, {
+    labels,
+    isRunning: container.status === "running",
+    binding: container.ports.find((published) => published.container === `${port}/tcp`),
+  });
   return {
     ...describe(labels),
     status: container.status,
@@ -41,13 +61,13 @@ export function toSummary(endpoint: EngineEndpoint, container: ContainerSummary)
   };
 }
 
-export function toDetails(endpoint: EngineEndpoint, container: ContainerInfo): WorkspaceDetails {
+export function toDetails(vantage: Vantage, container: ContainerInfo): WorkspaceDetails {
   const { labels, state } = container;
   const hasEnded = state.finishedAt !== undefined && !state.running;
   return {
     ...describe(labels),
     status: state.status,
-    url: addressOf(endpoint, container)?.url,
+    url: addressOf(vantage, container)?.url,
     image: container.imageRef,
     createdAt: container.createdAt,
     imageId: container.image,

@@ -227,7 +227,7 @@ async function startContainer(
   if (container === undefined) {
     throw startFailed(run.id, new Error("The container was removed by somebody else."));
   }
-  const address = addressOf(engine.endpoint, container);
+  const address = addressOf(run.context.vantage, container);
   if (address !== undefined) return { id: run.id, ...address };
   if (container.state.running && container.state.status !== "restarting") {
     // It runs without a published port: only the network of the workspaces reaches it.

@@ -30,9 +30,7 @@ export function summarise(
     const known = byWorkspace.get(id);
     if (known === undefined || rank(container) < rank(known)) byWorkspace.set(id, container);
   }
-  return [...byWorkspace.values()].map((container) =>
-    toSummary(context.engine.endpoint, container),
-  );
+  return [...byWorkspace.values()].map((container) => toSummary(context.vantage, container));
 }
 
 function rank({ name, labels }: ContainerSummary): number {
