@@ -1,4 +1,5 @@
 import { isInstallId } from "@molecule-ai/core";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
 import { ServerError } from "./errors.js";
@@ -51,6 +52,8 @@ export interface ServerConfig {
   readonly retentionDays: number;
   /** Where other server processes reach this one; undefined: where it listens. */
   readonly advertiseUrl: string | undefined;
+  /** This process is a container on the network of the workspaces: agents are reached by name. */
+  readonly inDocker: boolean;
   /** The whole environment, for the `…FromEnv` function of each package. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -102,12 +105,19 @@ const schema = z.object({
     .default("on"),
   ACTIVITY_RETENTION_DAYS: integer(1, 3650).default(7),
   MOLECULE_ADVERTISE_URL: httpUrl.optional(),
+  MOLECULE_IN_DOCKER: z.string().optional(),
   MOLECULE_DEPLOY_MODE: z.string().optional(),
   MOLECULE_ORG_ID: z.string().optional(),
   // The platform's clients set these to anything; what is not a number there means the default.
   PROVISION_TIMEOUT_SECONDS: z.string().optional(),
   REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
 });
+
+/** What the machine decides where the environment is silent. */
+export interface ServerHostFacts {
+  readonly homeDirectory: string;
+  readonly isContainer: boolean;
+}
 
 /**
  * Reads the settings; a variable that is unset or empty has its default.
@@ -117,7 +127,7 @@ const schema = z.object({
  */
 export function serverConfigFromEnv(
   env: Readonly<Record<string, string | undefined>>,
-  facts: { readonly homeDirectory: string } = { homeDirectory: "/root" },
+  facts: ServerHostFacts = { homeDirectory: "/root", isContainer: false },
 ): Readonly<ServerConfig> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = schema.safeParse(given);
@@ -156,8 +166,16 @@ export function serverConfigFromEnv(
     orphanSweep: data.MOLECULE_ORPHAN_SWEEP,
     retentionDays: data.ACTIVITY_RETENTION_DAYS,
     advertiseUrl: data.MOLECULE_ADVERTISE_URL,
+    inDocker: parseBoolean(data.MOLECULE_IN_DOCKER) ?? facts.isContainer,
     env: given,
   });
+}
+
+/** The words Go's ParseBool takes; anything else says nothing. */
+function parseBoolean(text: string | undefined): boolean | undefined {
+  if (["1", "t", "T", "TRUE", "true", "True"].includes(text ?? "")) return true;
+  if (["0", "f", "F", "FALSE", "false", "False"].includes(text ?? "")) return false;
+  return undefined;
 }
 
 function positiveSeconds(text: string | undefined): number | undefined {
@@ -172,5 +190,8 @@ function isSaas(mode: string | undefined, organisation: string | undefined): boo
 
 /** The settings of this process. */
 export function readServerConfig(): Readonly<ServerConfig> {
-  return serverConfigFromEnv(process.env, { homeDirectory: homedir() });
+  return serverConfigFromEnv(process.env, {
+    homeDirectory: homedir(),
+    isContainer: existsSync("/.dockerenv"),
+  });
 }
