@@ -1,5 +1,4 @@
 import { isInstallId } from "@molecule-ai/core";
-import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
 import { ServerError } from "./errors.js";
@@ -52,8 +51,11 @@ export interface ServerConfig {
   readonly retentionDays: number;
   /** Where other server processes reach this one; undefined: where it listens. */
   readonly advertiseUrl: string | undefined;
-  /** This process is a container on the network of the workspaces: agents are reached by name. */
-  readonly inDocker: boolean;
+  /**
+   * This process is a container of the engine, on the network of the workspaces: agents are reached
+   * by name. Undefined: the engine is asked whether it knows this host name.
+   */
+  readonly inDocker: boolean | undefined;
   /** The whole environment, for the `…FromEnv` function of each package. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -113,12 +115,6 @@ const schema = z.object({
   REMOTE_LIVENESS_STALE_AFTER: z.string().optional(),
 });
 
-/** What the machine decides where the environment is silent. */
-export interface ServerHostFacts {
-  readonly homeDirectory: string;
-  readonly isContainer: boolean;
-}
-
 /**
  * Reads the settings; a variable that is unset or empty has its default.
  *
@@ -127,7 +123,7 @@ export interface ServerHostFacts {
  */
 export function serverConfigFromEnv(
   env: Readonly<Record<string, string | undefined>>,
-  facts: ServerHostFacts = { homeDirectory: "/root", isContainer: false },
+  facts: { readonly homeDirectory: string } = { homeDirectory: "/root" },
 ): Readonly<ServerConfig> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = schema.safeParse(given);
@@ -166,7 +162,7 @@ export function serverConfigFromEnv(
     orphanSweep: data.MOLECULE_ORPHAN_SWEEP,
     retentionDays: data.ACTIVITY_RETENTION_DAYS,
     advertiseUrl: data.MOLECULE_ADVERTISE_URL,
-    inDocker: parseBoolean(data.MOLECULE_IN_DOCKER) ?? facts.isContainer,
+    inDocker: parseBoolean(data.MOLECULE_IN_DOCKER),
     env: given,
   });
 }
@@ -190,8 +186,5 @@ function isSaas(mode: string | undefined, organisation: string | undefined): boo
 
 /** The settings of this process. */
 export function readServerConfig(): Readonly<ServerConfig> {
-  return serverConfigFromEnv(process.env, {
-    homeDirectory: homedir(),
-    isContainer: existsSync("/.dockerenv"),
-  });
+  return serverConfigFromEnv(process.env, { homeDirectory: homedir() });
 }
