@@ -1,4 +1,5 @@
 import { isInstallId } from "@molecule-ai/core";
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
 import { ServerError } from "./errors.js";
@@ -184,7 +185,49 @@ function isSaas(mode: string | undefined, organisation: string | undefined): boo
   return mode === undefined ? organisation !== undefined : mode.trim().toLowerCase() === "saas";
 }
 
+/** Variables that hold a secret; each may be given as a file instead, by its name and `_FILE`. */
+const SECRET_VARIABLES = [
+  "DATABASE_URL",
+  "SECRETS_ENCRYPTION_KEY",
+  "SECRETS_ENCRYPTION_KEY_PREVIOUS",
+  "ADMIN_TOKEN",
+] as const;
+
+/**
+ * The environment with the contents of `…_FILE` variables in place, without their last line break.
+ *
+ * @throws ServerError `ERR_SERVER_CONFIG` for a file that cannot be read, or a variable given both ways.
+ */
+export function readSecretFiles(
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  const read: Record<string, string | undefined> = { ...env };
+  for (const name of SECRET_VARIABLES) {
+    const path = env[`${name}_FILE`];
+    if (path === undefined || path === "") continue;
+    if (env[name] !== undefined && env[name] !== "") {
+      throw new ServerError("ERR_SERVER_CONFIG", `${name} and ${name}_FILE are both set.`, {
+        hint: "Unset one of them.",
+      });
+    }
+    try {
+      read[name] = readFileSync(path, "utf8").replace(/\r?\n$/, "");
+    } catch (cause) {
+      throw new ServerError(
+        "ERR_SERVER_CONFIG",
+        `The file of ${name}_FILE cannot be read: ${path}`,
+        {
+          hint: "Check the path, and that the user of the server may read it.",
+          details: { reason: (cause as NodeJS.ErrnoException).code ?? "unknown" },
+          cause,
+        },
+      );
+    }
+  }
+  return read;
+}
+
 /** The settings of this process. */
 export function readServerConfig(): Readonly<ServerConfig> {
-  return serverConfigFromEnv(process.env, { homeDirectory: homedir() });
+  return serverConfigFromEnv(readSecretFiles(process.env), { homeDirectory: homedir() });
 }
