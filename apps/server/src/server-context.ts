@@ -4,6 +4,7 @@ import type { ServerConfig } from "./config.js";
 import type { HostLink } from "./host/host.js";
 import type { Logger } from "./logger.js";
 import type { OperationQueue } from "./operations/operation.js";
+import type { SecretStore } from "./secrets/secret-store.js";
 import type { Store } from "./store/open-store.js";
 
 /** What every route and loop may use; wired in `compose.ts`. */
@@ -11,11 +12,16 @@ export interface ServerContext {
   readonly config: ServerConfig;
   /** This process, among those that share the store. */
   readonly instanceId: string;
+  /** On everything this fleet creates. */
+  readonly installId: string;
   readonly store: Store;
   readonly host: HostLink;
   readonly operations: OperationQueue;
+  readonly secrets: SecretStore;
   readonly runtimes: RuntimeRegistry;
   readonly clock: Clock;
   readonly redactor: Redactor;
   readonly logger: Logger;
+  /** Aborts when the server begins to stop: streams end, loops and waits give up. */
+  readonly shutdown: AbortSignal;
 }

@@ -33,11 +33,12 @@ export function createRedactor(secrets: Iterable<string> = []): Redactor {
   let pattern: RegExp | undefined;
 
   const add = (secret: string): void => {
+    const before = forms.size;
     for (const literal of [secret, secret.trim(), ...secret.split(/\r?\n/).filter(isLongLine)]) {
       if (literal.length < SHORTEST_SECRET) continue;
       for (const form of formsOf(literal)) forms.add(form);
     }
-    pattern = undefined;
+    if (forms.size > before) pattern = undefined;
   };
   for (const secret of secrets) add(secret);
 

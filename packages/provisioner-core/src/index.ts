@@ -2,7 +2,7 @@ export { validateConfigSource, type ConfigSource } from "./config-source.js";
 export { defaultConfigYaml, type DefaultConfig } from "./config-yaml.js";
 export { createProvisioner, type ProvisionerOptions } from "./create-provisioner.js";
 export { createDockerBackend, type DockerBackendOptions } from "./docker/create-docker-backend.js";
-export { RESERVED_ENV_NAMES } from "./environment.js";
+export { RESERVED_ENV_NAMES, validateEnvironment } from "./environment.js";
 export {
   ImageSourceError,
   WorkspaceError,
