@@ -47,18 +47,11 @@ export const whyView = z
   })
   .meta({ id: "Why" });
 
-/** What its owner and the administrator know besides: rows of `GET /workspaces`. */
-export const workspaceView = publicWorkspaceView
+/** What its owner and the administrator are told besides by `GET /workspaces/:id`. */
+export const ownWorkspaceView = publicWorkspaceView
   .extend({
     template: z.string().nullable(),
     tier_applied: z.int().nullable().describe("The tier its container really has."),
-    awareness_namespace: z.string().nullable(),
-    workspace_dir: z.string().nullable(),
-    budget_limit: z.number().nullable(),
-    monthly_spend: z.number(),
-    current_task: z.string(),
-    last_sample_error: z.string(),
-    runtime_state: z.string(),
     image: z.string().nullable(),
     runtime_image_digest: z.string().nullable(),
     image_revision: z
@@ -68,10 +61,25 @@ export const workspaceView = publicWorkspaceView
     image_tree: z.string().nullable(),
     host_id: z.string().nullable(),
     provision_started_at: moment.nullable(),
-    provision_timeout_ms: z.int().optional(),
     removed_at: moment.nullable(),
     why: whyView,
   })
+  .meta({ id: "OwnWorkspace" });
+
+/** Rows of `GET /workspaces`, for the administrator. */
+export const workspaceView = ownWorkspaceView
+  .extend({
+    awareness_namespace: z.string().nullable(),
+    workspace_dir: z.string().nullable(),
+    budget_limit: z.number().nullable(),
+    monthly_spend: z.number(),
+    current_task: z.string(),
+    last_sample_error: z.string(),
+    runtime_state: z.string(),
+    provision_timeout_ms: z.int().optional(),
+  })
   .meta({ id: "Workspace" });
+export type WhyView = z.infer<typeof whyView>;
+export type OwnWorkspaceView = z.infer<typeof ownWorkspaceView>;
 export type PublicWorkspaceView = z.infer<typeof publicWorkspaceView>;
 export type WorkspaceView = z.infer<typeof workspaceView>;
