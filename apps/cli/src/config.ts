@@ -1,5 +1,6 @@
 import { isInstallId } from "@molecule-ai/core";
 import { homedir, tmpdir, userInfo } from "node:os";
+import { isAbsolute, join } from "node:path";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.js";
 
@@ -39,6 +40,12 @@ export interface Settings {
   readonly installId: string | undefined;
   /** `MOLECULE_MAX_TIER`: the highest tier anybody may ask for on this machine; 4 when not set. */
   readonly maxTier: number;
+  /** `MOLECULE_URL`, unparsed: only a command that asks a server fails when it is wrong. */
+  readonly serverUrl: string | undefined;
+  /** `MOLECULE_TOKEN_FILE`: a file with the token for that server. */
+  readonly tokenFile: string | undefined;
+  /** Where `login` keeps tokens. */
+  readonly configDirectory: string;
 }
 
 /** What {@link parseSettings} reads; `readSettings` fills it from the process. */
@@ -94,6 +101,9 @@ export function parseSettings(facts: HostFacts): Settings {
     uid: facts.uid,
     installId: parseInstallId(env["MOLECULE_INSTALL_ID"]),
     maxTier: parseMaxTier(env["MOLECULE_MAX_TIER"]),
+    serverUrl: env["MOLECULE_URL"] || undefined,
+    tokenFile: env["MOLECULE_TOKEN_FILE"] || undefined,
+    configDirectory: join(configHome(facts), "molecule-provisioner"),
   });
 }
 
@@ -118,6 +128,12 @@ function outputTraits(isTerminal: boolean, env: Environment): OutputTraits {
       ? isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb"
       : forced !== "0" && forced !== "false";
   return Object.freeze({ isTerminal, colour });
+}
+
+/** As the XDG base directories have it: a path that is not absolute does not count. */
+function configHome({ env, homeDirectory }: HostFacts): string {
+  const chosen = env["XDG_CONFIG_HOME"];
+  return chosen !== undefined && isAbsolute(chosen) ? chosen : join(homeDirectory, ".config");
 }
 
 function parseInstallId(value: string | undefined): string | undefined {

@@ -11,7 +11,17 @@ export type CliErrorCode =
   | "ERR_CLI_WORKSPACE_NOT_FOUND"
   | "ERR_CLI_WORKSPACE_AMBIGUOUS"
   | "ERR_CLI_PATH_NOT_FOUND"
-  | "ERR_CLI_INTERRUPTED";
+  | "ERR_CLI_INTERRUPTED"
+  | "ERR_CLI_NOT_REMOTE"
+  | "ERR_CLI_SERVER_ANSWER"
+  | "ERR_CLI_SERVER_LOST"
+  | "ERR_CLI_SERVER_REDIRECT"
+  | "ERR_CLI_SERVER_TIMEOUT"
+  | "ERR_CLI_SERVER_UNREACHABLE"
+  | "ERR_CLI_TOKEN_INVALID"
+  | "ERR_CLI_TOKEN_MISSING"
+  | "ERR_CLI_TOKEN_STORE"
+  | "ERR_CLI_WORKSPACE_HAS_CHILDREN";
 
 /** What the program itself refuses or fails at; everything else comes from the packages below it. */
 export class CliError extends ProvisionerError<CliErrorCode> {}

@@ -6,11 +6,11 @@ import { EXIT, exitCodeOf, OUTCOMES } from "./exit-codes.js";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
-/** Every `"ERR_…"` literal in what the program is made of. */
+/** Every `"ERR_…"` literal in what the program is made of, and in the server it may ask. */
 function codesInSources(): string[] {
   const codes = new Set<string>();
   const packages = readdirSync(join(ROOT, "packages")).filter((name) => name !== "testkit");
-  for (const folder of [...packages.map((name) => `packages/${name}`), "apps/cli"]) {
+  for (const folder of [...packages.map((name) => `packages/${name}`), "apps/cli", "apps/server"]) {
     const source = join(ROOT, folder, "src");
     for (const entry of readdirSync(source, { recursive: true, encoding: "utf8" })) {
       if (!entry.endsWith(".ts") || entry.endsWith(".test.ts")) continue;

@@ -14,7 +14,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 type Outcome = keyof typeof EXIT | "as its cause";
 
-/** Every error code of the program and its packages; held to the sources by a test. */
+/** Every error code of the program, its packages and the server; held to the sources by a test. */
 export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_ABORTED: "interrupted",
   ERR_DEADLINE: "deadline",
@@ -23,13 +23,23 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_CLI_FILE_TOO_LARGE: "usage",
   ERR_CLI_FILE_UNREADABLE: "usage",
   ERR_CLI_INTERRUPTED: "interrupted",
+  ERR_CLI_NOT_REMOTE: "usage",
   ERR_CLI_OPTION_INVALID: "usage",
   ERR_CLI_PATH_NOT_FOUND: "notFound",
   ERR_CLI_SECRET_MISSING: "usage",
   ERR_CLI_SECRET_ON_COMMAND_LINE: "usage",
+  ERR_CLI_SERVER_ANSWER: "failed",
+  ERR_CLI_SERVER_LOST: "failed",
+  ERR_CLI_SERVER_REDIRECT: "failed",
+  ERR_CLI_SERVER_TIMEOUT: "deadline",
+  ERR_CLI_SERVER_UNREACHABLE: "failed",
   ERR_CLI_TIER_REFUSED: "refused",
+  ERR_CLI_TOKEN_INVALID: "usage",
+  ERR_CLI_TOKEN_MISSING: "usage",
+  ERR_CLI_TOKEN_STORE: "failed",
   ERR_CLI_USAGE: "usage",
   ERR_CLI_WORKSPACE_AMBIGUOUS: "usage",
+  ERR_CLI_WORKSPACE_HAS_CHILDREN: "refused",
   ERR_CLI_WORKSPACE_NOT_FOUND: "notFound",
 
   ERR_IMAGE_NOT_PRESENT: "notFound",
@@ -152,6 +162,37 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_WORKSPACE_TEMPLATE_UNSAFE: "usage",
   ERR_WORKSPACE_TOKEN_INVALID: "usage",
   ERR_WORKSPACE_VOLUME_TAKEN: "failed",
+
+  // Of the server, when it is asked instead of an engine.
+  ERR_AGENT_URL_REFUSED: "refused",
+  ERR_CONFLICT: "failed",
+  ERR_CONSOLE_UNAVAILABLE: "failed",
+  ERR_ENGINE_UNAVAILABLE: "failed",
+  ERR_FORBIDDEN: "refused",
+  ERR_HOST_UNREACHABLE: "failed",
+  ERR_IDEMPOTENCY_KEY_REUSED: "failed",
+  ERR_NOT_FOUND: "notFound",
+  ERR_OPERATION_CANCELLED: "interrupted",
+  ERR_OPERATION_LOST: "failed",
+  ERR_RATE_LIMITED: "failed",
+  ERR_REQUEST_INVALID: "usage",
+  ERR_REQUEST_TOO_LARGE: "usage",
+  ERR_REQUIRED_ENV_MISSING: "usage",
+  ERR_ROUTE_NOT_FOUND: "failed",
+  ERR_SECRET_KEY_MISSING: "failed",
+  ERR_SECRET_NAME_RESERVED: "usage",
+  ERR_SECRET_UNREADABLE: "failed",
+  ERR_SERVER_CONFIG: "failed",
+  ERR_SERVER_LISTEN: "failed",
+  ERR_STOP_INCOMPLETE: "failed",
+  ERR_STORE_DIRECTORY: "failed",
+  ERR_STORE_IN_USE: "failed",
+  ERR_STORE_NEWER: "failed",
+  ERR_STORE_UNAVAILABLE: "failed",
+  ERR_STREAM_LIMIT: "failed",
+  ERR_STREAM_SLOW: "failed",
+  ERR_TIER_NOT_ALLOWED: "refused",
+  ERR_UNAUTHENTICATED: "failed",
 };
 
 /**
