@@ -1,16 +1,40 @@
+import { pino } from "pino";
 import { expect, it } from "vitest";
-import { createApp } from "./app.js";
+import { createMemoryHost } from "../test/support/memory-host.js";
+import { openServer } from "./compose.js";
+import { serverConfigFromEnv } from "./config.js";
+import { openStore } from "./store/open-store.js";
 
 it("answers GET /health with status ok", async () => {
-  await using app = createApp({ logLevel: "silent" });
-  const response = await app.inject({ method: "GET", url: "/health" });
+  await using store = await openStore({
+    databaseUrl: undefined,
+    stateDirectory: undefined,
+    logger,
+  });
+  await using server = await openServer(config, { store, host: createMemoryHost(), logger });
+  const response = await server.app.inject({ method: "GET", url: "/health" });
   expect(response.statusCode).toBe(200);
   expect(response.json()).toEqual({ status: "ok" });
 });
 
 it("answers an unknown route with 404 and an error that names it, without its query", async () => {
-  await using app = createApp({ logLevel: "silent" });
-  const response = await app.inject({ method: "GET", url: "/nothing?token=s3cret" });
+  await using store = await openStore({
+    databaseUrl: undefined,
+    stateDirectory: undefined,
+    logger,
+  });
+  await using server = await openServer(config, { store, host: createMemoryHost(), logger });
+  const response = await server.app.inject({ method: "GET", url: "/nothing?token=s3cret" });
   expect(response.statusCode).toBe(404);
-  expect(response.json()).toEqual({ error: "no route GET /nothing" });
+  expect(response.json()).toMatchObject({
+    error: "no route GET /nothing",
+    code: "ERR_ROUTE_NOT_FOUND",
+  });
+  expect(response.body).not.toContain("s3cret");
+});
+
+const logger = pino({ level: "silent" });
+const config = serverConfigFromEnv({
+  LOG_LEVEL: "silent",
+  SECRETS_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString("base64"),
 });

@@ -1,6 +1,7 @@
 import { isInstallId } from "@molecule-ai/core";
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, hostname, tmpdir } from "node:os";
+import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { ServerError } from "./errors.js";
 
@@ -43,6 +44,8 @@ export interface ServerConfig {
   readonly isSaas: boolean;
   /** Origins that browsers may call from. */
   readonly corsOrigins: readonly string[];
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed, or how many there are. */
+  readonly trustProxy: string | number | false;
   /** Operations this process runs at once. */
   readonly operationConcurrency: number;
   /** Operations of one runtime that run at once on one engine. */
@@ -59,6 +62,18 @@ export interface ServerConfig {
   readonly inDocker: boolean | undefined;
   /** The whole environment, for the `…FromEnv` function of each package. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly machine: MachineFacts;
+}
+
+/** What is known of the machine, and of the user there. */
+export interface MachineFacts {
+  readonly homeDirectory: string;
+  readonly temporaryDirectory: string;
+  readonly hostName: string;
+  readonly platform: NodeJS.Platform;
+  readonly arch: string;
+  /** Undefined where users have no numbers. */
+  readonly uid: number | undefined;
 }
 
 export const ORPHAN_SWEEPS = ["on", "dry-run", "off"] as const;
@@ -74,6 +89,20 @@ const integer = (least: number, most: number): z.ZodType<number, string> => {
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
+
+/** To believe every proxy is to believe every client, so there is no word for it. */
+function isProxyList(text: string): boolean {
+  if (/^\d$/.test(text)) return true;
+  return text.split(",").every((entry) => {
+    const network = entry.trim();
+    return network.includes("/") ? ipaddr.isValidCIDR(network) : ipaddr.isValid(network);
+  });
+}
+
+function trustProxy(text: string | undefined): string | number | false {
+  if (text === undefined || text === "0") return false;
+  return /^\d$/.test(text) ? Number(text) : text;
+}
 
 const schema = z.object({
   HOST: z.string().default("127.0.0.1"),
@@ -101,6 +130,10 @@ const schema = z.object({
   WORKSPACE_DIR: absolutePath.optional(),
   RATE_LIMIT: integer(1, 1_000_000).default(600),
   CORS_ORIGINS: z.string().optional(),
+  MOLECULE_TRUST_PROXY: z
+    .string()
+    .refine(isProxyList, "must be addresses or networks of proxies, or the number of proxies")
+    .optional(),
   MOLECULE_OPERATION_CONCURRENCY: integer(1, 256).default(8),
   MOLECULE_RUNTIME_CONCURRENCY: integer(1, 256).default(4),
   MOLECULE_ORPHAN_SWEEP: z
@@ -124,7 +157,7 @@ const schema = z.object({
  */
 export function serverConfigFromEnv(
   env: Readonly<Record<string, string | undefined>>,
-  facts: { readonly homeDirectory: string } = { homeDirectory: "/root" },
+  machine: MachineFacts = readMachine(),
 ): Readonly<ServerConfig> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = schema.safeParse(given);
@@ -135,7 +168,7 @@ export function serverConfigFromEnv(
     });
   }
   const { data } = parsed;
-  const stateHome = given["XDG_STATE_HOME"] ?? `${facts.homeDirectory}/.local/state`;
+  const stateHome = given["XDG_STATE_HOME"] ?? `${machine.homeDirectory}/.local/state`;
   return Object.freeze({
     host: data.HOST,
     port: data.PORT,
@@ -158,6 +191,7 @@ export function serverConfigFromEnv(
       .split(",")
       .map((origin) => origin.trim())
       .filter((origin) => origin !== ""),
+    trustProxy: trustProxy(data.MOLECULE_TRUST_PROXY),
     operationConcurrency: data.MOLECULE_OPERATION_CONCURRENCY,
     runtimeConcurrency: data.MOLECULE_RUNTIME_CONCURRENCY,
     orphanSweep: data.MOLECULE_ORPHAN_SWEEP,
@@ -165,6 +199,7 @@ export function serverConfigFromEnv(
     advertiseUrl: data.MOLECULE_ADVERTISE_URL,
     inDocker: parseBoolean(data.MOLECULE_IN_DOCKER),
     env: given,
+    machine,
   });
 }
 
@@ -229,5 +264,16 @@ export function readSecretFiles(
 
 /** The settings of this process. */
 export function readServerConfig(): Readonly<ServerConfig> {
-  return serverConfigFromEnv(readSecretFiles(process.env), { homeDirectory: homedir() });
+  return serverConfigFromEnv(readSecretFiles(process.env));
+}
+
+function readMachine(): MachineFacts {
+  return {
+    homeDirectory: homedir(),
+    temporaryDirectory: tmpdir(),
+    hostName: hostname(),
+    platform: process.platform,
+    arch: process.arch,
+    uid: process.getuid?.(),
+  };
 }

@@ -1,13 +1,32 @@
 import { isProvisionerError } from "@molecule-ai/core";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { pino } from "pino";
 import { expect, it } from "vitest";
+import { createMemoryHost } from "../test/support/memory-host.js";
+import { serverConfigFromEnv, type ServerConfig } from "./config.js";
 import { serve } from "./serve.js";
+import { openStore } from "./store/open-store.js";
 
-const config = { host: "127.0.0.1", port: 0, logLevel: "silent", shutdownGraceMs: 1000 } as const;
+const logger = pino({ level: "silent" });
+const config: ServerConfig = {
+  ...serverConfigFromEnv({
+    PORT: "0",
+    LOG_LEVEL: "silent",
+    SECRETS_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString("base64"),
+  }),
+  shutdownGraceMs: 1000,
+};
+
+async function openParts() {
+  const store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  return { store, host: createMemoryHost(), logger };
+}
 
 it("serves /health on a real socket until it is stopped", async () => {
-  const server = await serve(config);
+  const parts = await openParts();
+  await using _ = parts.store;
+  const server = await serve(config, parts);
   const response = await fetch(`${server.url}/health`);
   expect(await response.json()).toEqual({ status: "ok" });
   await server.stop();
@@ -15,15 +34,19 @@ it("serves /health on a real socket until it is stopped", async () => {
 });
 
 it("refuses a port that is taken, by its address", async () => {
-  await using first = await serve(config);
+  const parts = await openParts();
+  await using _ = parts.store;
+  await using first = await serve(config, parts);
   const port = Number(new URL(first.url).port);
-  const second = serve({ ...config, port });
+  const second = serve({ ...config, port }, parts);
   await expect(second).rejects.toThrow(`127.0.0.1:${port}`);
   await expect(second).rejects.toSatisfy((error) => isProvisionerError(error, "ERR_SERVER_LISTEN"));
 });
 
 it("stops although a client holds a request open, once the grace is over", async () => {
-  const server = await serve({ ...config, shutdownGraceMs: 50 });
+  const parts = await openParts();
+  await using _ = parts.store;
+  const server = await serve({ ...config, shutdownGraceMs: 50 }, parts);
   const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
   await once(socket, "connect");
   socket.on("error", () => undefined);
@@ -37,7 +60,17 @@ it("stops although a client holds a request open, once the grace is over", async
 });
 
 it("stops once however often it is asked", async () => {
-  const server = await serve(config);
+  const parts = await openParts();
+  await using _ = parts.store;
+  const server = await serve(config, parts);
   await Promise.all([server.stop(), server.stop()]);
   await server.stop();
+});
+
+it("leaves what it was given open when it stops", async () => {
+  const parts = await openParts();
+  await using _ = parts.store;
+  const server = await serve(config, parts);
+  await server.stop();
+  await parts.store.ping();
 });

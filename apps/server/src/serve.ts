@@ -1,50 +1,55 @@
-import { createApp } from "./app.js";
+import { openServer, type ServerParts } from "./compose.js";
 import type { ServerConfig } from "./config.js";
 import { ServerError } from "./errors.js";
+import type { ServerContext } from "./server-context.js";
 
 /** A server that listens. Disposing it stops it. */
 export interface RunningServer extends AsyncDisposable {
+  readonly context: ServerContext;
   /** Base URL, with the port really bound. */
   readonly url: string;
   /**
-   * Takes no more connections and lets requests under way finish for `shutdownGraceMs`, then closes
-   * what is left. Idempotent.
+   * Takes no more connections, ends streams, hands operations under way back to the queue and lets
+   * requests finish for `shutdownGraceMs`, then closes what is left. Idempotent.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Listens until stopped.
+ * Listens and works until stopped.
  *
- * @throws ServerError `ERR_SERVER_LISTEN` when the address cannot be bound.
+ * @throws ServerError `ERR_SERVER_LISTEN` when the address cannot be bound, and what `openServer`
+ *   throws.
  */
-export async function serve(config: ServerConfig): Promise<RunningServer> {
-  const app = createApp(config);
+export async function serve(config: ServerConfig, parts: ServerParts = {}): Promise<RunningServer> {
+  const server = await openServer(config, parts);
+  const { app, context } = server;
   let url: string;
   try {
     url = await app.listen({ host: config.host, port: config.port });
   } catch (cause) {
-    await app.close();
+    await server[Symbol.asyncDispose]();
     throw new ServerError("ERR_SERVER_LISTEN", `Cannot listen on ${config.host}:${config.port}`, {
       hint: "Set HOST to an address of this machine and PORT to one that is free.",
       details: { reason: (cause as NodeJS.ErrnoException).code ?? "unknown" },
       cause,
     });
   }
+  server.work({ port: Number(new URL(url).port) });
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= closeWithin(config.shutdownGraceMs);
     return stopping;
   };
   const closeWithin = async (graceMs: number): Promise<void> => {
-    const force = setTimeout(() => {
-      app.server.closeAllConnections();
-    }, graceMs);
+    const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
     try {
-      await app.close();
+      // Side by side: a request may wait for an operation that is being handed back.
+      await Promise.allSettled([app.close(), server.rest()]);
     } finally {
       clearTimeout(force);
+      await server[Symbol.asyncDispose]();
     }
   };
-  return { url, stop, [Symbol.asyncDispose]: stop };
+  return { context, url, stop, [Symbol.asyncDispose]: stop };
 }

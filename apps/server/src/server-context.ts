@@ -1,8 +1,9 @@
 import type { Clock, Redactor } from "@molecule-ai/core";
+import type { FastifyBaseLogger } from "fastify";
 import type { RuntimeRegistry } from "@molecule-ai/registry-mode";
+import type { Tokens } from "./access/tokens.js";
 import type { ServerConfig } from "./config.js";
 import type { HostLink } from "./host/host.js";
-import type { Logger } from "./logger.js";
 import type { OperationQueue } from "./operations/operation.js";
 import type { SecretStore } from "./secrets/secret-store.js";
 import type { Store } from "./store/open-store.js";
@@ -18,10 +19,11 @@ export interface ServerContext {
   readonly host: HostLink;
   readonly operations: OperationQueue;
   readonly secrets: SecretStore;
+  readonly tokens: Tokens;
   readonly runtimes: RuntimeRegistry;
   readonly clock: Clock;
   readonly redactor: Redactor;
-  readonly logger: Logger;
+  readonly logger: FastifyBaseLogger;
   /** Aborts when the server begins to stop: streams end, loops and waits give up. */
   readonly shutdown: AbortSignal;
 }

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
@@ -30,7 +32,8 @@ async function outputUntil(child: ChildProcess, pattern: RegExp): Promise<RegExp
 }
 
 it.each(["SIGTERM", "SIGINT"] as const)("says where it listens and ends on %s", async (signal) => {
-  const child = start({ PORT: "0" });
+  const stateDirectory = await mkdtemp(join(tmpdir(), "molecule-server-"));
+  const child = start({ PORT: "0", MOLECULE_STATE_DIR: stateDirectory });
   const exit = once(child, "exit");
   try {
     const [, url] = await outputUntil(child, /listening at (http:\/\/127\.0\.0\.1:\d+)/);
@@ -39,6 +42,7 @@ it.each(["SIGTERM", "SIGINT"] as const)("says where it listens and ends on %s", 
     expect(await exit).toEqual([0, null]);
   } finally {
     child.kill("SIGKILL");
+    await rm(stateDirectory, { recursive: true, force: true });
   }
 });
 

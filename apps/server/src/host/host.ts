@@ -11,6 +11,8 @@ export interface Host {
   readonly provisioner: Provisioner;
   readonly images: ImageSource;
   readonly settings: PlanSettings;
+  /** This process is a container on the network of the workspaces. */
+  readonly inDocker: boolean;
 }
 
 /** The way to the engine; it may come later than the server, and go. */

@@ -1,0 +1,120 @@
+import { createRedactor, systemClock } from "@molecule-ai/core";
+import { runtimesFromEnv } from "@molecule-ai/registry-mode";
+import type { FastifyBaseLogger } from "fastify";
+import { randomUUID } from "node:crypto";
+import { createTokens } from "./access/tokens.js";
+import { createApp, type App } from "./app.js";
+import type { ServerConfig } from "./config.js";
+import { createHostLink } from "./host/create-host-link.js";
+import type { HostLink } from "./host/host.js";
+import { readInstallId } from "./install-id.js";
+import { createLogger } from "./logger.js";
+import type { OperationQueue } from "./operations/operation.js";
+import { openSecretBox } from "./secrets/secret-box.js";
+import { createSecretStore } from "./secrets/secret-store.js";
+import type { ServerContext } from "./server-context.js";
+import { openStore, type Store } from "./store/open-store.js";
+
+/** A server that is wired and neither listens nor works yet. Dispose it when it is not served. */
+export interface Server extends AsyncDisposable {
+  readonly context: ServerContext;
+  readonly app: App;
+  /**
+   * Begins to work: connects to the engine, takes operations, runs the loops. `port` is the one
+   * that was bound: agents are told it.
+   */
+  work(options: { readonly port: number }): void;
+  /**
+   * Ends the work: operations under way are handed back to the queue. Requests are still answered,
+   * but their streams end.
+   */
+  rest(): Promise<void>;
+}
+
+/** What takes the place of what would be made; each stays its owner's to dispose. */
+export interface ServerParts {
+  readonly store?: Store | undefined;
+  readonly host?: HostLink | undefined;
+  readonly operations?: OperationQueue | undefined;
+  readonly logger?: FastifyBaseLogger | undefined;
+}
+
+/**
+ * Wires a server.
+ *
+ * @throws ServerError what `openStore` and `readInstallId` throw; settings that a package refuses
+ *   throw that package's error.
+ */
+export async function openServer(config: ServerConfig, parts: ServerParts = {}): Promise<Server> {
+  const clock = systemClock;
+  const redactor = createRedactor();
+  const logger = parts.logger ?? createLogger({ level: config.logLevel, redactor });
+  const shutdown = new AbortController();
+  const owned: AsyncDisposable[] = [];
+  const dispose = async (): Promise<void> => {
+    shutdown.abort();
+    for (let part = owned.pop(); part !== undefined; part = owned.pop()) {
+      await part[Symbol.asyncDispose]();
+    }
+  };
+  try {
+    let store = parts.store;
+    if (store === undefined) {
+      store = await openStore({ ...config, logger });
+      owned.push(store);
+    }
+    // After the store: its lock guards the key file, which lies beside an embedded database.
+    const box = await openSecretBox({
+      secretsKey: config.secretsKey,
+      previousSecretsKey: config.previousSecretsKey,
+      keyDirectory: store.kind === "pglite" ? config.stateDirectory : undefined,
+    });
+    const secrets = createSecretStore({ box, redactor });
+    const tokens = await createTokens({ store, clock, logger, adminToken: config.adminToken });
+    owned.push(tokens);
+    const installId = await readInstallId(store.db, config.installId);
+    let connect: (port: number) => void = () => undefined;
+    let host = parts.host;
+    if (host === undefined) {
+      const link = createHostLink({ config, installId, redactor, clock, logger });
+      owned.push(link);
+      connect = (port) => link.connect({ port });
+      host = link;
+    }
+    const context: ServerContext = {
+      config,
+      instanceId: randomUUID(),
+      installId,
+      store,
+      host,
+      secrets,
+      tokens,
+      operations: parts.operations ?? noQueue(),
+      runtimes: runtimesFromEnv(config.env),
+      clock,
+      redactor,
+      logger,
+      shutdown: shutdown.signal,
+    };
+    const app = await createApp(context);
+    owned.push({ [Symbol.asyncDispose]: () => app.close() });
+    return {
+      context,
+      app,
+      work: ({ port }) => connect(port),
+      async rest() {
+        shutdown.abort();
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** Until there is a queue. */
+function noQueue(): OperationQueue {
+  const refuse = (): Promise<never> => Promise.reject(new Error("There is no queue yet."));
+  return { request: refuse, cancel: refuse, get: refuse, position: refuse, settled: refuse };
+}
