@@ -2,6 +2,7 @@ import type { EventSink, JsonObject } from "@molecule-ai/core";
 import type { InferSelectModel } from "drizzle-orm";
 import type { OperationKind } from "../state/operation-state.js";
 import type { Database } from "../store/database.js";
+import type { NewEvent } from "../store/events.js";
 import type { operations } from "../store/schema.js";
 
 export type OperationRow = InferSelectModel<typeof operations>;
@@ -29,11 +30,14 @@ export interface RequestedOperation {
    * - `supersedes`: one of another kind was under way or queued and is cancelled; this comes after it
    */
   readonly outcome: "created" | "joined" | "follows" | "supersedes";
+  /** What happened to operations by this; the caller records it with its own events, last of all. */
+  readonly events: readonly NewEvent[];
 }
 
 export interface QueuePosition {
   /** 1 is next; undefined when it is not queued. */
   readonly position: number | undefined;
+  /** How many are in the same line: what starts an agent does not hold up what stops one. */
   readonly queued: number;
 }
 
@@ -41,14 +45,20 @@ export interface QueuePosition {
 export interface OperationQueue {
   /**
    * Asks for an operation, in the caller's transaction, so that the status of the workspace and the
-   * operation that explains it are written together. A removal is superseded by nothing: what is
-   * asked after it joins it.
+   * operation that explains it are written together; it also becomes the `lastOperationId` of the
+   * workspace. A removal is superseded by nothing: what is asked after it joins it.
+   *
+   * Locks the row of the workspace and then its operations: a transaction for several workspaces
+   * takes parents before children, and none touches a workspace after `recordEvents`.
+   *
+   * @throws ServerError `ERR_NOT_FOUND` when there is no such workspace, or it is removed and
+   *   something else than its removal is asked for.
    */
   request(tx: Database, request: OperationRequest): Promise<RequestedOperation>;
   /**
    * Cancels an unfinished operation: at once when it is queued or waiting, at its next step when it
-   * is running. A finished one, and a removal that has begun, is left alone; the row tells.
-   * Undefined when there is none.
+   * is running. A finished one, and a removal, is left alone; the row tells. Undefined when there
+   * is none.
    */
   cancel(
     id: string,
@@ -62,7 +72,11 @@ export interface OperationQueue {
 
 /** What a runner is given beside the operation. */
 export interface RunContext {
-  /** Aborts on cancel, on a lost lease, on a passed deadline and on shutdown; its reason is a ProvisionerError. */
+  /**
+   * Aborts on cancel, on a lost lease, on a passed deadline and on shutdown; its reason is a
+   * ProvisionerError. It is aborted from the start when an operation was cancelled and its process
+   * died before it had cleaned up: the run then takes back what may be left, and rejects.
+   */
   readonly signal: AbortSignal;
   /** Progress: stages are stored and move the deadline, build output goes to the build's log. */
   readonly onEvent: EventSink;
@@ -81,16 +95,23 @@ export interface OperationRunner {
   run(operation: OperationRow, context: RunContext): Promise<RunOutcome>;
   /**
    * Writes what success, failure or cancellation means for the workspace, in the transaction that
-   * ends the operation; called exactly once for each operation that ends.
+   * ends the operation; takes effect exactly once for each operation that ends, but not for one that
+   * was superseded while it did not run. `next` is the operation that now follows: it explains the
+   * status of the workspace, so an ending with a `next` leaves that alone.
+   *
+   * It may record events, as the last thing it does.
    */
   finish(
     tx: Database,
     operation: OperationRow,
-    ending:
-      | { readonly state: "succeeded" }
-      | { readonly state: "failed" | "cancelled"; readonly error: OperationFailure },
+    ending: OperationEnding,
+    next: OperationRow | undefined,
   ): Promise<void>;
 }
+
+export type OperationEnding =
+  | { readonly state: "succeeded" }
+  | { readonly state: "failed" | "cancelled"; readonly error: OperationFailure };
 
 /** What is told to people; nothing in it is secret. */
 export interface OperationFailure {

@@ -121,6 +121,10 @@ export const operations = pgTable(
     requestedBy: text("requested_by").notNull(),
     /** How often a worker took it. */
     attempt: integer("attempt").notNull().default(0),
+    /** How many attempts failed and were tried again. */
+    retries: integer("retries").notNull().default(0),
+    /** How often its process died, or lost it. */
+    takeovers: integer("takeovers").notNull().default(0),
     hostId: text("host_id"),
     /** The server instance that runs it. */
     claimedBy: uuid("claimed_by"),
