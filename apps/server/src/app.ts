@@ -16,6 +16,10 @@ import {
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Access, Caller } from "./access/caller.js";
 import type { ErrorBody } from "./api/error-body.js";
+import { enforceAccess } from "./access/enforce-access.js";
+import { addHttpManners } from "./access/http-manners.js";
+import { limitConnections, serverOptions } from "./access/server-options.js";
+import { parseBearer } from "./access/token-text.js";
 import { httpStatusOf } from "./api/http-status.js";
 import { ServerError } from "./errors.js";
 import { registerHealth } from "./routes/health.js";
@@ -49,11 +53,14 @@ const ROUTE_GROUPS: readonly RouteGroup[] = [registerHealth];
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */
 export async function createApp(context: ServerContext): Promise<App> {
   const { config } = context;
-  const app: App = fastify({
-    logger: config.logLevel === "silent" ? false : { level: config.logLevel },
-    forceCloseConnections: "idle",
-    bodyLimit: 1024 * 1024,
-  }).withTypeProvider<ZodTypeProvider>();
+  const app: App = fastify(
+    serverOptions({
+      logger: context.logger,
+      trustProxy: config.trustProxy,
+      onFrameworkError: (error, request, reply) => void answerError(reply, toFailure(error)),
+    }),
+  ).withTypeProvider<ZodTypeProvider>();
+  limitConnections(app.server);
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest("caller");
@@ -71,6 +78,8 @@ export async function createApp(context: ServerContext): Promise<App> {
     if (httpStatusOf(failure) >= 500) request.log.error({ err: error }, "a request failed");
     return answerError(reply, failure);
   });
+  addHttpManners(app, config);
+  await enforceAccess(app, context);
   for (const register of ROUTE_GROUPS) await register(app, context);
   return app;
 }
@@ -89,7 +98,15 @@ function answerError(reply: FastifyReply, error: ProvisionerError): FastifyReply
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(Object.keys(error.details).length === 0 ? {} : { details: error.details }),
   };
+  if (error.code === "ERR_UNAUTHENTICATED") reply.header("www-authenticate", challengeFor(reply));
+  const retryAfter = error.details["retry_after"];
+  if (typeof retryAfter === "number") reply.header("retry-after", retryAfter);
   return reply.code(httpStatusOf(error)).send(body);
+}
+
+function challengeFor({ request }: FastifyReply): string {
+  const isTokenBad = parseBearer(request.headers.authorization) !== undefined;
+  return `Bearer realm="molecule"${isTokenBad ? ', error="invalid_token"' : ""}`;
 }
 
 function toFailure(error: FastifyError): ProvisionerError {

@@ -44,8 +44,8 @@ export interface ServerConfig {
   readonly isSaas: boolean;
   /** Origins that browsers may call from. */
   readonly corsOrigins: readonly string[];
-  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed, or how many there are. */
-  readonly trustProxy: string | number | false;
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed; empty: of none. */
+  readonly trustProxy: readonly string[];
   /** Operations this process runs at once. */
   readonly operationConcurrency: number;
   /** Operations of one runtime that run at once on one engine. */
@@ -90,18 +90,15 @@ const integer = (least: number, most: number): z.ZodType<number, string> => {
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
 
-/** To believe every proxy is to believe every client, so there is no word for it. */
-function isProxyList(text: string): boolean {
-  if (/^\d$/.test(text)) return true;
-  return text.split(",").every((entry) => {
-    const network = entry.trim();
-    return network.includes("/") ? ipaddr.isValidCIDR(network) : ipaddr.isValid(network);
-  });
+function splitList(text: string): string[] {
+  return text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
 }
 
-function trustProxy(text: string | undefined): string | number | false {
-  if (text === undefined || text === "0") return false;
-  return /^\d$/.test(text) ? Number(text) : text;
+function isNetwork(text: string): boolean {
+  return text.includes("/") ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text);
 }
 
 const schema = z.object({
@@ -132,7 +129,10 @@ const schema = z.object({
   CORS_ORIGINS: z.string().optional(),
   MOLECULE_TRUST_PROXY: z
     .string()
-    .refine(isProxyList, "must be addresses or networks of proxies, or the number of proxies")
+    .refine(
+      (list) => splitList(list).every(isNetwork),
+      "must be addresses or networks, with commas",
+    )
     .optional(),
   MOLECULE_OPERATION_CONCURRENCY: integer(1, 256).default(8),
   MOLECULE_RUNTIME_CONCURRENCY: integer(1, 256).default(4),
@@ -187,11 +187,8 @@ export function serverConfigFromEnv(
     remoteStaleAfterMs: positiveSeconds(data.REMOTE_LIVENESS_STALE_AFTER) ?? 90_000,
     rateLimit: data.RATE_LIMIT,
     isSaas: isSaas(data.MOLECULE_DEPLOY_MODE, data.MOLECULE_ORG_ID),
-    corsOrigins: (data.CORS_ORIGINS ?? "")
-      .split(",")
-      .map((origin) => origin.trim())
-      .filter((origin) => origin !== ""),
-    trustProxy: trustProxy(data.MOLECULE_TRUST_PROXY),
+    corsOrigins: splitList(data.CORS_ORIGINS ?? ""),
+    trustProxy: splitList(data.MOLECULE_TRUST_PROXY ?? ""),
     operationConcurrency: data.MOLECULE_OPERATION_CONCURRENCY,
     runtimeConcurrency: data.MOLECULE_RUNTIME_CONCURRENCY,
     orphanSweep: data.MOLECULE_ORPHAN_SWEEP,

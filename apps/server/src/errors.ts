@@ -28,7 +28,11 @@ export type ServerErrorCode =
   | "ERR_OPERATION_CANCELLED"
   | "ERR_OPERATION_LOST"
   | "ERR_REQUIRED_ENV_MISSING"
-  | "ERR_INTERNAL";
+  | "ERR_STREAM_LIMIT"
+  | "ERR_STREAM_SLOW"
+  | "ERR_INTERNAL"
+  // The name that clients of the platform know.
+  | "platform_unavailable";
 
 /** A request the server refuses, or what keeps the server itself from working. */
 export class ServerError extends ProvisionerError<ServerErrorCode> {

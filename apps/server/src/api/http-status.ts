@@ -25,6 +25,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   ERR_ENGINE_UNAVAILABLE: 503,
   ERR_HOST_UNREACHABLE: 503,
   ERR_STORE_UNAVAILABLE: 503,
+  platform_unavailable: 503,
+  ERR_STREAM_LIMIT: 503,
+  ERR_STREAM_SLOW: 503,
 };
 
 export function httpStatusOf(error: ProvisionerError): number {
