@@ -13,6 +13,7 @@ import type { OperationQueue } from "./operations/operation.js";
 import { openSecretBox } from "./secrets/secret-box.js";
 import { createSecretStore } from "./secrets/secret-store.js";
 import type { ServerContext } from "./server-context.js";
+import { createTemplateCatalog } from "./templates/template-catalog.js";
 import { openStore, type Store } from "./store/open-store.js";
 
 /** A server that is wired and neither listens nor works yet. Dispose it when it is not served. */
@@ -89,6 +90,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       host,
       secrets,
       tokens,
+      templates: createTemplateCatalog(config.configsDirectory),
       operations: parts.operations ?? noQueue(),
       runtimes: runtimesFromEnv(config.env),
       clock,

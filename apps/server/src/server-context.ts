@@ -6,6 +6,7 @@ import type { ServerConfig } from "./config.js";
 import type { HostLink } from "./host/host.js";
 import type { OperationQueue } from "./operations/operation.js";
 import type { SecretStore } from "./secrets/secret-store.js";
+import type { TemplateCatalog } from "./templates/template-catalog.js";
 import type { Store } from "./store/open-store.js";
 
 /** What every route and loop may use; wired in `compose.ts`. */
@@ -19,6 +20,7 @@ export interface ServerContext {
   readonly host: HostLink;
   readonly operations: OperationQueue;
   readonly secrets: SecretStore;
+  readonly templates: TemplateCatalog;
   readonly tokens: Tokens;
   readonly runtimes: RuntimeRegistry;
   readonly clock: Clock;

@@ -372,7 +372,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
   const images: ImageSource = {
     async ensure(runtime, { signal, onEvent } = {}) {
       runtimes.require(runtime);
-      return await runStage(
+      return runStage(
         {
           stage: "pull",
           subject: runtime,
@@ -516,7 +516,7 @@ function createMemoryEngine(check: () => void): DockerEngine {
 
 /** Work that is no longer waited for once the signal aborts; only for scripts, which hold nothing. */
 async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
+  if (signal === undefined) return work;
   let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason as Error);
