@@ -22,8 +22,14 @@ import { limitConnections, serverOptions } from "./access/server-options.js";
 import { parseBearer } from "./access/token-text.js";
 import { httpStatusOf } from "./api/http-status.js";
 import { ServerError } from "./errors.js";
+import { registerBuilds } from "./routes/builds.js";
+import { registerEvents } from "./routes/events.js";
 import { registerHealth } from "./routes/health.js";
+import { registerLogs } from "./routes/logs.js";
+import { registerOperations } from "./routes/operations.js";
+import { registerTokens } from "./routes/tokens.js";
 import type { ServerContext } from "./server-context.js";
+import { registerStreams } from "./streams/register-streams.js";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -48,7 +54,15 @@ export type App = FastifyInstance<
 /** Routes of one noun. */
 export type RouteGroup = (app: App, context: ServerContext) => void | Promise<void>;
 
-const ROUTE_GROUPS: readonly RouteGroup[] = [registerHealth];
+const ROUTE_GROUPS: readonly RouteGroup[] = [
+  registerStreams,
+  registerHealth,
+  registerEvents,
+  registerOperations,
+  registerBuilds,
+  registerLogs,
+  registerTokens,
+];
 
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */
 export async function createApp(context: ServerContext): Promise<App> {
