@@ -2,6 +2,7 @@ import { createRedactor, systemClock } from "@molecule-ai/core";
 import { runtimesFromEnv } from "@molecule-ai/registry-mode";
 import type { FastifyBaseLogger } from "fastify";
 import { randomUUID } from "node:crypto";
+import { describeAdminToken, issueFirstAdminToken } from "./access/admin-token.js";
 import { createTokens } from "./access/tokens.js";
 import { createApp, type App } from "./app.js";
 import type { ServerConfig } from "./config.js";
@@ -38,6 +39,8 @@ export interface ServerParts {
   readonly host?: HostLink | undefined;
   readonly operations?: OperationQueue | undefined;
   readonly logger?: FastifyBaseLogger | undefined;
+  /** Hears what only the person who starts the server may know; undefined prints it. */
+  readonly tell?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -73,6 +76,12 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     const secrets = createSecretStore({ box, redactor });
     const tokens = await createTokens({ store, clock, logger, adminToken: config.adminToken });
     owned.push(tokens);
+    if (config.adminToken === undefined) {
+      const issued = await issueFirstAdminToken(store.db);
+      if (issued !== undefined) (parts.tell ?? print)(describeAdminToken(issued.token));
+    } else {
+      redactor.add(config.adminToken);
+    }
     const installId = await readInstallId(store.db, config.installId);
     let connect: (port: number) => void = () => undefined;
     let host = parts.host;
@@ -113,6 +122,11 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     await dispose();
     throw error;
   }
+}
+
+/** Not the log: that is kept and read by many. */
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 /** Until there is a queue. */

@@ -45,3 +45,8 @@ async function issueAdminToken(tx: Database, actor: string): Promise<IssuedToken
   await recordEvents(tx, [{ type: "TOKEN_ISSUED", actor, payload }]);
   return issued;
 }
+
+/** The one line in which a new token is shown. */
+export function describeAdminToken(token: string): string {
+  return `Administrator token, shown only this once: ${token}`;
+}
