@@ -28,6 +28,10 @@ import { registerHealth } from "./routes/health.js";
 import { registerLogs } from "./routes/logs.js";
 import { registerOperations } from "./routes/operations.js";
 import { registerTokens } from "./routes/tokens.js";
+import { registerConfig } from "./routes/config.js";
+import { registerModel } from "./routes/model.js";
+import { registerSecrets } from "./routes/secrets.js";
+import { registerSettingsSecrets } from "./routes/settings-secrets.js";
 import type { ServerContext } from "./server-context.js";
 import { registerStreams } from "./streams/register-streams.js";
 
@@ -62,6 +66,10 @@ const ROUTE_GROUPS: readonly RouteGroup[] = [
   registerBuilds,
   registerLogs,
   registerTokens,
+  registerSettingsSecrets,
+  registerSecrets,
+  registerModel,
+  registerConfig,
 ];
 
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */

@@ -108,14 +108,12 @@ describe("secrets in force", () => {
   });
 
   it("are not spoilt by a global one that cannot be decrypted but is overridden", async () => {
-    await store.db
-      .insert(globalSecrets)
-      .values({
-        key: "A",
-        encryptedValue: randomBytes(40),
-        encryptionVersion: 1,
-        keyId: "unknown",
-      });
+    await store.db.insert(globalSecrets).values({
+      key: "A",
+      encryptedValue: randomBytes(40),
+      encryptionVersion: 1,
+      keyId: "unknown",
+    });
     await secrets.save(store.db, own("A"), "own-a");
     expect(await secrets.readEffective(store.db, workspaceId)).toEqual({ A: "own-a" });
   });

@@ -43,6 +43,9 @@ export interface SecretStore {
   delete(tx: Database, place: SecretPlace): Promise<boolean>;
 }
 
+/** The variable by which agents are told a model other than their template's; its value is no secret. */
+export const MODEL_VARIABLE = "MODEL_PROVIDER";
+
 /** All secrets of one place together; a process could not be started with more. */
 const MAX_TOTAL_BYTES = 1024 * 1024;
 
@@ -58,6 +61,10 @@ export function createSecretStore(options: {
 }): SecretStore {
   const { box, redactor } = options;
 
+  const mask = (key: string, value: string): void => {
+    if (key !== MODEL_VARIABLE) redactor.add(value);
+  };
+
   const open = (rows: readonly { row: SecretRow; place: SecretPlace }[]) => {
     const values: [string, string][] = [];
     const failedKeys: string[] = [];
@@ -67,7 +74,7 @@ export function createSecretStore(options: {
         failedKeys.push(row.key);
         continue;
       }
-      redactor.add(value);
+      mask(row.key, value);
       values.push([row.key, value]);
     }
     if (failedKeys.length > 0) throw unreadable(failedKeys);
@@ -99,7 +106,7 @@ export function createSecretStore(options: {
       box.seal("", { scope: "global", key });
     },
     async save(tx, place, value) {
-      redactor.add(value);
+      mask(place.key, value);
       const sealed = box.seal(value, place);
       const written = { ...sealed, updatedAt: sql`now()` };
       if (place.scope === "global") {

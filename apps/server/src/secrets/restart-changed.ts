@@ -1,0 +1,60 @@
+import type { OperationRow } from "../operations/operation.js";
+import type { ServerContext } from "../server-context.js";
+import type { WorkspaceStatus } from "../state/workspace-status.js";
+import type { Database } from "../store/database.js";
+import type { NewEvent } from "../store/events.js";
+import { transition, type WorkspaceRow } from "../store/workspaces.js";
+import type { Requester } from "../workspaces/requester.js";
+
+/** Where an agent runs, or tries to: the others read their environment when they are started. */
+const RUNNING: readonly WorkspaceStatus[] = [
+  "provisioning",
+  "online",
+  "degraded",
+  "offline",
+  "failed",
+];
+
+/** What the caller records, last of all in its transaction. */
+export interface ChangeRestart {
+  readonly operation: OperationRow;
+  readonly events: readonly NewEvent[];
+}
+
+/**
+ * Restarts a workspace whose environment changed, in the transaction that changes it: the restart
+ * cannot be forgotten, and a second change is part of it or gets one of its own. Nothing happens to a
+ * workspace that does not run, or that runs somewhere else. `row` is locked by the caller.
+ */
+export async function restartChanged(
+  tx: Database,
+  { operations }: Pick<ServerContext, "operations">,
+  row: WorkspaceRow,
+  { actor, requestId }: Requester,
+): Promise<ChangeRestart | undefined> {
+  if (!RUNNING.includes(row.status) || row.runtime === "external") return undefined;
+  const restarting = await transition(tx, row.id, "restart", {
+    patch: { provisionStartedAt: null },
+  });
+  if (restarting === undefined) return undefined;
+  const { operation, events } = await operations.request(tx, {
+    workspaceId: row.id,
+    runtime: row.runtime,
+    kind: "restart",
+    hostId: row.hostId ?? undefined,
+    requestedBy: actor,
+    requestId,
+  });
+  const provisioning: NewEvent = {
+    type: "WORKSPACE_PROVISIONING",
+    workspaceId: row.id,
+    operationId: operation.id,
+    actor,
+    requestId,
+    payload: { name: row.name, tier: row.tier, runtime: row.runtime },
+  };
+  return {
+    operation,
+    events: [...(row.status === "provisioning" ? [] : [provisioning]), ...events],
+  };
+}
