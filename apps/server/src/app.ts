@@ -22,6 +22,7 @@ import { limitConnections, serverOptions } from "./access/server-options.js";
 import { parseBearer } from "./access/token-text.js";
 import { httpStatusOf } from "./api/http-status.js";
 import { ServerError } from "./errors.js";
+import { registerAdminLiveness } from "./routes/admin-liveness.js";
 import { registerBuilds } from "./routes/builds.js";
 import { registerEvents } from "./routes/events.js";
 import { registerHealth } from "./routes/health.js";
@@ -70,6 +71,7 @@ const ROUTE_GROUPS: readonly RouteGroup[] = [
   registerSecrets,
   registerModel,
   registerConfig,
+  registerAdminLiveness,
 ];
 
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */

@@ -16,6 +16,7 @@ export {
   type PullRequest,
 } from "./image-puller.js";
 export { isRunning } from "./is-running.js";
+export { readLogTail } from "./log-tail.js";
 export {
   claudeSessionVolumeName,
   configVolumeName,

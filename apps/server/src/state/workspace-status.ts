@@ -80,6 +80,11 @@ export const TRANSITIONS = {
     to: "provisioning",
     trigger: "automatic restart of a lost workspace",
   },
+  giveUp: {
+    from: ["offline"],
+    to: "failed",
+    trigger: "automatic restarts did not help: the agent ended again and again",
+  },
   restart: {
     from: ["provisioning", "online", "degraded", "offline", "failed", "hibernated"],
     to: "provisioning",

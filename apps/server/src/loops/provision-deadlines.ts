@@ -1,0 +1,162 @@
+import { sql } from "drizzle-orm";
+import type { ServerContext } from "../server-context.js";
+import { UNFINISHED_STATES } from "../state/operation-state.js";
+import { queryRows, type Database } from "../store/database.js";
+import { recordEvents } from "../store/events.js";
+import { transition } from "../store/workspaces.js";
+import { lockWorkspace } from "../workspaces/lock-workspace.js";
+import { cadenceOf } from "./cadence.js";
+import { sqlList } from "./sql-list.js";
+import type { Loop } from "./loop.js";
+import { judgeProvision, provisionTimeoutMs, type ProvisionVerdict } from "./judge-provision.js";
+
+const ACTOR = "system:provision-deadlines";
+/** How long a cancelled operation may take to end before the next round looks again. */
+const CANCEL_MS = 10_000;
+
+export interface ProvisionDeadlinesOptions {
+  readonly context: Pick<ServerContext, "config" | "operations" | "store">;
+  /** Longest times that templates declare, by runtime. */
+  readonly templateTimeouts: () => Promise<ReadonlyMap<string, number>>;
+}
+
+interface Candidate {
+  readonly id: string;
+  readonly runtime: string;
+  readonly age_ms: number | null;
+  readonly quiet_ms: number;
+  readonly operation_id: string | null;
+  readonly idle_ms: number | null;
+  readonly is_queued: boolean | null;
+  readonly queue_idle_ms: number | null;
+}
+
+/**
+ * Fails provisions that will not end by themselves. The worker of an operation keeps its deadlines;
+ * this catches what no worker holds.
+ */
+export function createProvisionDeadlinesLoop(options: ProvisionDeadlinesOptions): Loop {
+  const { config, operations, store } = options.context;
+  const { db } = store;
+
+  const judge = async (
+    candidate: Candidate,
+    timeouts: ReadonlyMap<string, number>,
+  ): Promise<{ readonly verdict: ProvisionVerdict; readonly timeoutMs: number }> => {
+    const timeoutMs = provisionTimeoutMs({
+      runtime: candidate.runtime,
+      configuredMs: config.provisionTimeoutMs,
+      templateMs: timeouts.get(candidate.runtime),
+    });
+    return { verdict: judgeProvision(toFacts(candidate), timeoutMs), timeoutMs };
+  };
+
+  return {
+    ...cadenceOf("provision-deadlines"),
+    async run({ signal }) {
+      const timeouts = await options.templateTimeouts();
+      const candidates = await findProvisioning(db);
+      let cancelled = 0;
+      let failed = 0;
+      for (const candidate of candidates) {
+        signal.throwIfAborted();
+        const { id } = candidate;
+        const { verdict, timeoutMs } = await judge(candidate, timeouts);
+        if (verdict === "leave") continue;
+        if (verdict === "cancel" && candidate.operation_id !== null) {
+          cancelled += 1;
+          await operations.cancel(candidate.operation_id, { actor: ACTOR });
+          await operations.settled(candidate.operation_id, {
+            signal: AbortSignal.any([signal, AbortSignal.timeout(CANCEL_MS)]),
+          });
+          signal.throwIfAborted();
+        }
+        if (await failLost(db, id, { timeoutMs, runtime: candidate.runtime })) failed += 1;
+      }
+      return { provisioning: candidates.length, cancelled, failed };
+    },
+  };
+}
+
+/** Fails a workspace that is still provisioning and has no operation that would end that. */
+async function failLost(
+  db: Database,
+  id: string,
+  { timeoutMs, runtime }: { readonly timeoutMs: number; readonly runtime: string },
+): Promise<boolean> {
+  const timeoutSeconds = Math.round(timeoutMs / 1000);
+  const error = `The provision made no progress within its ${timeoutSeconds} s, or nobody works on it any more.`;
+  return db.transaction(async (tx) => {
+    await lockWorkspace(tx, id);
+    const unfinished = await queryRows(
+      tx,
+      sql`select 1 from operations where workspace_id = ${id}
+            and state in (${sqlList(UNFINISHED_STATES)}) limit 1`,
+    );
+    if (unfinished.length > 0) return false;
+    const row = await transition(tx, id, "fail", { patch: { lastSampleError: error } });
+    if (row === undefined) return false;
+    await recordEvents(tx, [
+      {
+        type: "WORKSPACE_PROVISION_FAILED",
+        workspaceId: id,
+        ...(row.lastOperationId === null ? {} : { operationId: row.lastOperationId }),
+        actor: ACTOR,
+        payload: {
+          error,
+          timeout_secs: timeoutSeconds,
+          runtime,
+          source: "provision_timeout_sweep",
+        },
+      },
+    ]);
+    return true;
+  });
+}
+
+function toFacts(candidate: Candidate): Parameters<typeof judgeProvision>[0] {
+  const { age_ms, quiet_ms, idle_ms, is_queued, queue_idle_ms } = candidate;
+  return {
+    ageMs: age_ms ?? undefined,
+    quietMs: quiet_ms,
+    operation:
+      idle_ms === null
+        ? undefined
+        : {
+            isQueued: is_queued === true,
+            idleMs: idle_ms,
+            queueIdleMs: queue_idle_ms ?? idle_ms,
+          },
+  };
+}
+
+/**
+ * Workspaces that are provisioning. Their age counts from when a worker began, never from a column
+ * that every change of the row moves.
+ */
+function findProvisioning(db: Database): Promise<Candidate[]> {
+  const ms = (since: ReturnType<typeof sql>) =>
+    sql`(extract(epoch from now() - ${since}) * 1000)::float8`;
+  return queryRows<Candidate>(
+    db,
+    sql`
+      select w.id, w.runtime,
+        ${ms(sql`w.provision_started_at`)} as age_ms,
+        ${ms(sql`greatest(w.provision_started_at, w.created_at,
+            (select max(finished_at) from operations where workspace_id = w.id))`)} as quiet_ms,
+        o.id as operation_id,
+        o.state in ('queued', 'waiting') as is_queued,
+        ${ms(sql`greatest(o.created_at, o.started_at, o.progress_at, o.not_before)`)} as idle_ms,
+        ${ms(sql`(
+            select max(greatest(q.started_at, q.progress_at, q.finished_at)) from operations q
+            where o.host_id is null or q.host_id = o.host_id)`)} as queue_idle_ms
+      from workspaces w
+      left join lateral (
+        select * from operations where workspace_id = w.id
+          and state in (${sqlList(UNFINISHED_STATES)})
+        order by state = 'waiting' limit 1
+      ) o on true
+      where w.status = 'provisioning' and w.runtime <> 'external'
+      order by w.id`,
+  );
+}
