@@ -9,8 +9,8 @@ import { notify } from "../store/notifications.js";
 import type { Store } from "../store/open-store.js";
 import { operations, workspaces } from "../store/schema.js";
 import { endingEvent, endOperation, failureColumns, lockWorkspace } from "./end-operation.js";
+import { cancelledFailure } from "./operation-failure.js";
 import type {
-  OperationFailure,
   OperationQueue,
   OperationRequest,
   OperationRow,
@@ -76,7 +76,10 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
         const events = await endOperation(tx, runner, {
           workspaceId: row.workspaceId,
           where: eq(operations.id, id),
-          ending: { state: "cancelled", error: cancelled(`It was cancelled by ${by.actor}.`) },
+          ending: {
+            state: "cancelled",
+            error: cancelledFailure(`It was cancelled by ${by.actor}.`),
+          },
           isOpen: row.state === "queued",
           ...by,
         });
@@ -164,7 +167,7 @@ async function insert(
   const id = randomUUID();
   const events: NewEvent[] = [];
   for (const superseded of plan.cancel) {
-    const error = cancelled("A later request took its place.", { superseded_by: id });
+    const error = cancelledFailure("A later request took its place.", { superseded_by: id });
     await tx
       .update(operations)
       .set({
@@ -183,7 +186,8 @@ async function insert(
       ),
     );
   }
-  if (plan.abort !== undefined) await requestCancel(tx, plan.abort, "superseded");
+  if (plan.abort !== undefined)
+    await requestCancel(tx, plan.abort, "superseded by a later request");
   const [operation] = await tx
     .insert(operations)
     .values({
@@ -226,16 +230,6 @@ async function requestCancel(
     .returning();
   await notify(tx, "molecule_operations", row.id);
   return asked ?? row;
-}
-
-function cancelled(message: string, details: OperationFailure["details"] = {}): OperationFailure {
-  return {
-    code: "ERR_OPERATION_CANCELLED",
-    message,
-    hint: "Ask for it again when it is still wanted.",
-    details,
-    logTail: undefined,
-  };
 }
 
 function isRemoved(workspace: { readonly status: string }): boolean {
