@@ -18,7 +18,7 @@ export const LABELS = {
   tier: "molecule.platform.tier",
   /** Unix milliseconds; the grace period of a sweep is counted from it. */
   createdAt: "molecule.platform.created-at",
-  /** Which attempt of which process created it: `host/pid/random`. Tells our own work from a rival's. */
+  /** Which attempt of which process created it: `host/pid/start/random`. Tells our own work from a rival's. */
   attempt: "molecule.platform.attempt",
   /** Port the agent listens on inside the workspace, when it is not the default. */
   agentPort: "molecule.platform.agent-port",

@@ -6,6 +6,7 @@ import {
   type EventSink,
   type Redactor,
   type Stage,
+  type WorkContext,
 } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import {
@@ -18,7 +19,6 @@ import type { BuildOptions, ImageBuilder } from "@molecule-ai/image-build";
 import { templateRepositoryUrl, type Runtime } from "@molecule-ai/registry-mode";
 import type { CheckoutStore } from "./checkout-store.js";
 import type { HostLocks } from "./internal/host-lock.js";
-import type { WorkContext } from "./internal/shared-work.js";
 import type { LocalBuildSettings } from "./settings.js";
 
 /** What every run of `ensure` works with. */

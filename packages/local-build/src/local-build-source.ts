@@ -2,6 +2,7 @@ import { join } from "node:path";
 import {
   createRedactor,
   isInstallId,
+  SharedWork,
   systemClock,
   type Clock,
   type Redactor,
@@ -21,7 +22,6 @@ import { collect, type CollectOptions, type CollectResult } from "./collect.js";
 import { ensureImage } from "./ensure-image.js";
 import { EnsureRun } from "./ensure-run.js";
 import { createHostLocks } from "./internal/host-lock.js";
-import { SharedWork } from "./internal/shared-work.js";
 import { listLocalImages, type LocalImage } from "./local-images.js";
 import type { LocalBuildSettings } from "./settings.js";
 

@@ -1,4 +1,11 @@
-import { LABELS, runStage, systemClock, type Clock, type EventSink } from "@molecule-ai/core";
+import {
+  LABELS,
+  runStage,
+  SharedWork,
+  systemClock,
+  type Clock,
+  type WorkContext,
+} from "@molecule-ai/core";
 import type { DockerEngine, ImageInfo } from "@molecule-ai/docker-engine";
 import {
   familiarName,
@@ -10,7 +17,6 @@ import {
   type ResolvedImage,
 } from "@molecule-ai/registry-mode";
 import { ImageSourceError } from "./errors.js";
-import { createSingleFlight } from "./single-flight.js";
 
 export interface ImagePullerOptions {
   readonly engine: DockerEngine;
@@ -38,12 +44,12 @@ export type EnsureImage = (ref: string, request?: PullRequest) => Promise<Resolv
 export function createImagePuller(options: ImagePullerOptions): EnsureImage {
   const { engine, platform } = options;
   const clock = options.clock ?? systemClock;
-  const flights = createSingleFlight<ResolvedImage>();
+  const work = new SharedWork<ResolvedImage>();
 
   const ensure = async (
     ref: string,
     request: PullRequest,
-    signal: AbortSignal,
+    { signal, onEvent }: WorkContext,
   ): Promise<ResolvedImage> => {
     const present = await engine.images.inspect(ref, { signal });
     const fits = present !== undefined && matches(present, platform);
@@ -52,8 +58,8 @@ export function createImagePuller(options: ImagePullerOptions): EnsureImage {
     }
     if (request.offline === true) throw notPresent(ref, request.runtime);
     const { digest } = await runStage(
-      { stage: "pull", subject: ref, clock, onEvent: request.onEvent, outcome: () => "pulled" },
-      () => pull(ref, request, signal),
+      { stage: "pull", subject: ref, clock, onEvent, outcome: () => "pulled" },
+      () => pull(ref, request, { signal, onEvent }),
     );
     const pulled = await engine.images.inspect(ref, { signal });
     if (pulled === undefined) throw notPresent(ref, request.runtime);
@@ -64,10 +70,10 @@ export function createImagePuller(options: ImagePullerOptions): EnsureImage {
   const pull = async (
     ref: string,
     request: PullRequest,
-    signal: AbortSignal,
+    { signal, onEvent }: WorkContext,
   ): Promise<{ readonly digest: string | undefined }> => {
     try {
-      return await engine.images.pull(ref, { platform, signal, onEvent: request.onEvent });
+      return await engine.images.pull(ref, { platform, signal, onEvent });
     } catch (error) {
       signal.throwIfAborted();
       throw pullFailed(ref, request.runtime, error);
@@ -77,15 +83,11 @@ export function createImagePuller(options: ImagePullerOptions): EnsureImage {
   return (ref, request = {}) => {
     parseImageReference(ref);
     const key = JSON.stringify([ref, platform, request.offline === true]);
-    return flights.run(key, (signal) => ensure(ref, request, signal), {
-      signal: request.signal,
-      onJoin: () => joined(ref, request.onEvent),
-    });
+    const { signal, onEvent } = request;
+    return work.run(key, { subject: ref, signal, onEvent }, (context) =>
+      ensure(ref, request, context),
+    );
   };
-}
-
-function joined(ref: string, onEvent: EventSink | undefined): void {
-  onEvent?.({ type: "joined", subject: ref, scope: "process" });
 }
 
 function resolved(

@@ -111,7 +111,7 @@ describe.skipIf(skip !== undefined)("images from a registry", () => {
     });
   });
 
-  it("are pulled once for callers at the same time", async () => {
+  it("are pulled once for callers at the same time, and all of them hear how it goes", async () => {
     await using proxy = await startFaultProxy({ socketPath: lab.socketPath });
     await using engine = await connectLab(proxy.dockerHost);
     const source = createRegistryImageSource({ engine, prefix, runtimes });
@@ -120,6 +120,7 @@ describe.skipIf(skip !== undefined)("images from a registry", () => {
     expect(new Set(all.map(({ imageId }) => imageId)).size).toBe(1);
     expect(proxy.requests.filter(({ path }) => path.includes("/images/create"))).toHaveLength(1);
     expect(events.filter(({ type }) => type === "joined")).toHaveLength(2);
+    expect(events.filter(({ type }) => type === "stage.finished")).toHaveLength(3);
   });
 
   it("by a pin are that digest and no other", async () => {

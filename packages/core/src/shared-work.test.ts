@@ -1,4 +1,4 @@
-import type { ProvisionEvent } from "@molecule-ai/core";
+import type { ProvisionEvent } from "./events.js";
 import { describe, expect, test } from "vitest";
 import { SharedWork, type WorkContext } from "./shared-work.js";
 

@@ -1,10 +1,12 @@
-import type { EventSink, ProvisionEvent, StageStarted } from "@molecule-ai/core";
+import type { EventSink, ProvisionEvent, StageStarted } from "./events.js";
 
+/** What shared work is given: an abort that comes when nobody waits any more, and everybody's sink. */
 export interface WorkContext {
   readonly signal: AbortSignal;
   readonly onEvent: EventSink;
 }
 
+/** One caller of shared work. */
 export interface SharedWorkOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: EventSink | undefined;
@@ -23,7 +25,7 @@ interface Flight<T> {
 /**
  * Work that callers with the same key share: one run, one result, all events to every caller. A
  * caller that aborts leaves; the work is aborted when the last one has left, and the last one waits
- * until it has stopped.
+ * until it has stopped. After disposal `run` rejects with an `AbortError`, as running work does.
  */
 export class SharedWork<T> implements AsyncDisposable {
   readonly #flights = new Map<string, Flight<T>>();
@@ -35,7 +37,7 @@ export class SharedWork<T> implements AsyncDisposable {
     options: SharedWorkOptions,
     work: (context: WorkContext) => Promise<T>,
   ): Promise<T> {
-    if (this.#closed) throw new Error("This local build source is closed.");
+    if (this.#closed) throw closed();
     options.signal?.throwIfAborted();
     const existing = this.#flights.get(key);
     const flight = existing ?? this.#start(key, work);
@@ -51,8 +53,7 @@ export class SharedWork<T> implements AsyncDisposable {
   /** Aborts all work and resolves when it has stopped. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    const reason = new DOMException("The local build source was closed.", "AbortError");
-    for (const flight of this.#flights.values()) flight.controller.abort(reason);
+    for (const flight of this.#flights.values()) flight.controller.abort(closed());
     await Promise.allSettled(this.#running);
   }
 
@@ -119,4 +120,8 @@ export class SharedWork<T> implements AsyncDisposable {
       if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
     }
   }
+}
+
+function closed(): DOMException {
+  return new DOMException("What does this work was closed.", "AbortError");
 }
