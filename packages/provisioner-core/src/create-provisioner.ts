@@ -9,12 +9,12 @@ import { mountsWorkspace, normaliseTier } from "@molecule-ai/host-config";
 import type { EnsureImageOptions, ImageSource, ResolvedImage } from "@molecule-ai/registry-mode";
 import { collectTimings, type StageTiming } from "./collect-timings.js";
 import { noConfigSource } from "./config-source.js";
-import { defaultConfigYaml } from "./config-yaml.js";
+import { defaultConfigYaml, readAgentPort } from "./config-yaml.js";
 import { WorkspaceError } from "./errors.js";
 import { ownSignal } from "./own-signal.js";
 import { planWorkspace } from "./plan-workspace.js";
 import { createHttpProbe, type Probe } from "./probe.js";
-import type { Provisioner, RestartOptions, UpOptions, UpResult } from "./provisioner.js";
+import type { Provisioner, RestartOptions, UpOptions, UpRequest, UpResult } from "./provisioner.js";
 import { waitUntilReady } from "./readiness.js";
 import type { PlanSettings } from "./settings.js";
 import { sweep } from "./sweep.js";
@@ -61,7 +61,7 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
   /** Applies a plan and, when wanted, waits until the agent answers, while all can be undone. */
   const apply = async (
     plan: WorkspacePlan,
-    start: Pick<StartOptions, "seed" | "replace">,
+    start: Pick<StartOptions, "seed" | "replace" | "takeOver">,
     run: UpOptions,
   ): Promise<{ readonly url: string; readonly ready: boolean }> => {
     let readyUrl: string | undefined;
@@ -114,14 +114,14 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
     applied: { readonly url: string; readonly ready: boolean },
     timings: readonly StageTiming[],
   ): UpResult => {
-    const { id, name, tier } = plan;
-    return { id, name, tier, image, timings: [...timings], ...applied };
+    const { id, name, tier, internalUrl } = plan;
+    return { id, name, tier, internalUrl, image, timings: [...timings], ...applied };
   };
 
   return {
     plan: (spec) => planWorkspace(spec, settings),
 
-    async up(spec, upOptions = {}) {
+    async up(spec, upOptions: UpRequest = {}) {
       upOptions.signal?.throwIfAborted();
       const signal = ownSignal(upOptions.signal);
       for (const secret of Object.values(spec.secrets ?? {})) redactor.add(secret);
@@ -142,19 +142,37 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
           planWorkspace(spec, settings);
           warnOfUnusedDirectory(spec, run);
           const template = await readGivenTemplate(spec, signal);
-          await refuseExisting(backend, spec.id, signal);
-          return template;
+          if (upOptions.replace !== true) await refuseExisting(backend, spec.id, signal);
+          const kept =
+            upOptions.replace === true
+              ? await recallKept(backend, spec, { ...upOptions, template, signal })
+              : NOTHING_KEPT;
+          const config = spec.configFiles?.["config.yaml"] ?? template?.configYaml ?? kept.config;
+          if (config !== undefined) await upOptions.checkConfig?.(config);
+          return { template, kept, isChecked: config !== undefined };
         },
       );
-      const image = await ensureImage(spec, {
-        signal,
-        onEvent: sink,
-        ref: spec.ref,
-        offline: spec.offline,
-      });
-      const { seed, template } = await prepareSeed(spec, image, given, signal);
-      const plan = planWorkspace(spec, settings, { image, template });
-      const applied = await apply(plan, { seed }, run);
+      const { kept } = given;
+      const image =
+        kept.image ??
+        (await ensureImage(spec, {
+          signal,
+          onEvent: sink,
+          ref: spec.ref,
+          offline: spec.offline,
+        }));
+      const prepared = await prepareSeed(spec, image, given.template, signal);
+      const { template } = prepared;
+      const seed =
+        upOptions.rebuildConfig === true ? layFallbackOver(prepared.seed) : prepared.seed;
+      if (!given.isChecked) {
+        const config = template?.configYaml ?? prepared.seed.fallback?.configFiles?.["config.yaml"];
+        if (config !== undefined) await upOptions.checkConfig?.(config);
+      }
+      const agentPort = kept.config === undefined ? undefined : readAgentPort(kept.config);
+      const plan = planWorkspace(spec, settings, { image, template, agentPort });
+      const { replace, takeOver } = upOptions;
+      const applied = await apply(plan, { seed, replace, takeOver }, run);
       return toResult(plan, image, applied, timings);
     },
 
@@ -181,6 +199,49 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
     },
 
     sweep: (sweepOptions) => sweep(backend, clock, sweepOptions),
+  };
+}
+
+/** What of a workspace outlives its replacement. */
+interface Kept {
+  /** The config.yaml that stays in force. */
+  readonly config: Buffer | undefined;
+  readonly image: ResolvedImage | undefined;
+}
+
+const NOTHING_KEPT: Kept = { config: undefined, image: undefined };
+
+async function recallKept(
+  backend: WorkspaceBackend,
+  spec: WorkspaceSpec,
+  options: Pick<UpRequest, "keepImage" | "rebuildConfig" | "signal"> & {
+    readonly template: Template | undefined;
+  },
+): Promise<Kept> {
+  const { signal } = options;
+  const existing = await backend.inspect(spec.id, { signal });
+  if (existing === undefined || existing.status === "created") return NOTHING_KEPT;
+  const bringsConfig =
+    options.rebuildConfig === true ||
+    options.template !== undefined ||
+    spec.configFiles?.["config.yaml"] !== undefined;
+  return {
+    config: bringsConfig
+      ? undefined
+      : await backend.files.read(spec.id, "/configs/config.yaml", { signal }),
+    image:
+      options.keepImage === true ? (await backend.recall(spec.id, { signal })).image : undefined,
+  };
+}
+
+/** The fallback of a seed, given as if somebody had asked for it. */
+function layFallbackOver({ fallback, ...seed }: WorkspaceSeed): WorkspaceSeed {
+  if (fallback === undefined) return seed;
+  const configFiles = { ...fallback.configFiles, ...seed.configFiles };
+  return {
+    ...seed,
+    template: seed.template ?? fallback.template,
+    ...(Object.keys(configFiles).length === 0 ? {} : { configFiles }),
   };
 }
 

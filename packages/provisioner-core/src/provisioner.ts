@@ -12,10 +12,35 @@ export interface UpOptions {
   readonly readyTimeoutMs?: number | undefined;
 }
 
+/** How `up` treats what is there already, and what it asks before it makes anything. */
+export interface UpRequest extends UpOptions {
+  /**
+   * Prepare the new one beside a workspace of the same id and swap it in; where there is none it is
+   * started as usual. Without it an existing one is `ERR_WORKSPACE_EXISTS`.
+   */
+  readonly replace?: boolean | undefined;
+  /** With `replace`: the very image of the workspace that is there, and no other. */
+  readonly keepImage?: boolean | undefined;
+  /**
+   * The configuration is made anew: what would be used only where there is none, the template of the
+   * image or a generated config.yaml, is laid over what is there.
+   */
+  readonly rebuildConfig?: boolean | undefined;
+  /** See `StartOptions.takeOver`. */
+  readonly takeOver?: boolean | undefined;
+  /**
+   * Called once with the config.yaml that will be in force, as early as it is known and before
+   * anything is made; rejects to refuse it.
+   */
+  readonly checkConfig?: ((configYaml: Uint8Array) => void | Promise<void>) | undefined;
+}
+
 export interface UpResult {
   readonly id: string;
   readonly name: string;
   readonly url: string;
+  /** How workspaces on the same network reach it. */
+  readonly internalUrl: string;
   readonly tier: number;
   readonly image: ResolvedImage;
   /** Milliseconds by stage, in the order they ran. */
@@ -62,8 +87,11 @@ export interface SweepResult {
 export interface Provisioner {
   /** What `up` would do; touches neither engine nor network. */
   plan(spec: WorkspaceSpec): WorkspacePlan;
-  /** Image, storage, files, process, readiness. A failure leaves nothing of the new workspace behind. */
-  up(spec: WorkspaceSpec, options?: UpOptions): Promise<UpResult>;
+  /**
+   * Image, storage, files, process, readiness. A failure leaves nothing of the new workspace behind;
+   * one that was to be replaced runs again as before.
+   */
+  up(spec: WorkspaceSpec, options?: UpRequest): Promise<UpResult>;
   /** Starts the workspace anew from what the backend knows of it, beside the old one, and swaps. */
   restart(id: string, options?: RestartOptions): Promise<UpResult>;
   sweep(options: SweepOptions): Promise<SweepResult>;

@@ -154,6 +154,12 @@ export interface StartOptions extends BackendOptions {
    */
   readonly replace?: boolean | undefined;
   /**
+   * The caller holds the workspace and knows that no other process works on it: what an attempt left
+   * is cleared away at once, however young it is. Without it the attempt of an unknown process is
+   * believed to be under way for a while (`ERR_WORKSPACE_BUSY`).
+   */
+  readonly takeOver?: boolean | undefined;
+  /**
    * Called once the process runs, while everything can still be taken back: when it rejects, all is
    * undone as for any other failure, and the replaced workspace runs again.
    */

@@ -86,7 +86,7 @@ async function create(
 async function settleConflict(run: StartRun, name: string, round: number): Promise<void> {
   const { containers } = run.context.engine;
   const holder = await containers.inspect(name, { signal: run.signal });
-  const conflict = explainNameConflict(run.context, run.id, name, holder);
+  const conflict = explainNameConflict(run, name, holder);
   if (conflict.kind === "refused" || round > 0) {
     throw conflict.kind === "refused"
       ? conflict.error

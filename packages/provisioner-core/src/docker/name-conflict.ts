@@ -1,9 +1,8 @@
 import type { ContainerInfo } from "@molecule-ai/docker-engine";
 import { LABELS } from "@molecule-ai/core";
 import { WorkspaceError } from "../errors.js";
-import { isAbandoned } from "./attempt.js";
-import type { DockerContext } from "./context.js";
 import { belongsTo } from "./ownership.js";
+import type { StartRun } from "./start-run.js";
 
 /** What it means that the name of a workspace's container is taken. */
 export type NameConflict =
@@ -13,11 +12,12 @@ export type NameConflict =
 
 /** Classifies the holder of `name`; undefined when it is gone again. */
 export function explainNameConflict(
-  context: DockerContext,
-  id: string,
+  run: StartRun,
   name: string,
   holder: ContainerInfo | undefined,
 ): NameConflict {
+  const { id } = run;
+  const { installId } = run.context;
   const details = { id, name };
   if (holder === undefined) {
     return refused("ERR_WORKSPACE_BUSY", `Workspace ${id} is being started or removed elsewhere.`, {
@@ -27,8 +27,8 @@ export function explainNameConflict(
     });
   }
   const { labels, state } = holder;
-  if (!belongsTo(labels, context.installId, id)) {
-    const sameInstall = labels[LABELS.install] === context.installId;
+  if (!belongsTo(labels, installId, id)) {
+    const sameInstall = labels[LABELS.install] === installId;
     return refused(
       "ERR_WORKSPACE_NAME_TAKEN",
       sameInstall
@@ -49,7 +49,7 @@ export function explainNameConflict(
       details: { ...details, status: state.status },
     });
   }
-  if (isAbandoned(labels, context.clock)) return { kind: "leftover", container: holder };
+  if (run.isAbandoned(labels)) return { kind: "leftover", container: holder };
   return refused("ERR_WORKSPACE_BUSY", `Workspace ${id} is being started by somebody else.`, {
     hint: "Wait for that start to end; if there is none, remove the workspace.",
     retryable: true,

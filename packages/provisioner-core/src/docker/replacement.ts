@@ -2,7 +2,6 @@ import { isProvisionerError } from "@molecule-ai/core";
 import type { ContainerInfo } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
 import { containerName, nextContainerName, previousContainerName } from "../names.js";
-import { isAbandoned } from "./attempt.js";
 import type { CreatedContainer } from "./create-container.js";
 import { explainNameConflict } from "./name-conflict.js";
 import { belongsTo } from "./ownership.js";
@@ -24,7 +23,12 @@ export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInf
   const waiting = isOurs(run, next) ? next : undefined;
   const replaced = isOurs(run, previous) ? previous : undefined;
   if (waiting !== undefined) await removeLeftover(run, waiting);
-  if (replaced === undefined) return named;
+  if (replaced === undefined) {
+    if (named === undefined || named.state.startedAt !== undefined) return named;
+    // A first start that was cut off: there is nothing to keep, and nothing to come back to.
+    await removeLeftover(run, named);
+    return undefined;
+  }
 
   if (named === undefined) {
     await containers.rename(replaced.id, containerName(run.id), {
@@ -42,7 +46,7 @@ export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInf
     return containers.inspect(replaced.id, { signal: run.signal });
   }
   // Its replacement ran; whether it proved itself nobody knows, but it is the newer wish.
-  if (!isAbandoned(named.labels, run.context.clock)) throw busy(run);
+  if (!run.isAbandoned(named.labels)) throw busy(run);
   await removeLeftover(run, replaced, named);
   return named;
 }
@@ -132,7 +136,7 @@ async function removeLeftover(
   container: ContainerInfo,
   witness: ContainerInfo = container,
 ): Promise<void> {
-  if (!isAbandoned(witness.labels, run.context.clock)) throw busy(run);
+  if (!run.isAbandoned(witness.labels)) throw busy(run);
   try {
     await run.context.engine.containers.remove(container.id, {
       force: true,
@@ -150,7 +154,7 @@ function tell(run: StartRun, what: string): void {
 }
 
 function nameTaken(run: StartRun, holder: ContainerInfo): Error {
-  const conflict = explainNameConflict(run.context, run.id, holder.name, holder);
+  const conflict = explainNameConflict(run, holder.name, holder);
   return conflict.kind === "refused" ? conflict.error : busy(run);
 }
 

@@ -20,4 +20,6 @@ export interface StartRun {
   /** Aborts later than `signal`: for calls that change something. */
   readonly late: AbortSignal | undefined;
   readonly onEvent: EventSink | undefined;
+  /** The attempt that left these labels is not under way any more. */
+  isAbandoned(labels: Readonly<Record<string, string>>): boolean;
 }

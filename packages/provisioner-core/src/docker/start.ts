@@ -8,7 +8,7 @@ import { nextContainerName } from "../names.js";
 import { ownSignal } from "../own-signal.js";
 import type { StartedWorkspace, StartOptions, WorkspaceSeed } from "../workspace-backend.js";
 import type { WorkspacePlan } from "../workspace-plan.js";
-import { beginAttempt } from "./attempt.js";
+import { beginAttempt, isAbandoned } from "./attempt.js";
 import { outlast, type DockerContext } from "./context.js";
 import { createContainer, type CreatedContainer } from "./create-container.js";
 import { addressOf, agentPortOf } from "./details.js";
@@ -45,6 +45,7 @@ export async function startWorkspace(
     signal,
     late: late.signal,
     onEvent,
+    isAbandoned: (labels) => isAbandoned(labels, context.clock, { takeOver: options.takeOver }),
   };
   try {
     const old = options.replace === true ? await settleInterruptedSwap(run) : undefined;
