@@ -45,7 +45,7 @@ function start(args: readonly string[] = [], env: Readonly<Record<string, string
 }
 
 async function listening(run: Run): Promise<string> {
-  await expect.poll(run.output, { timeout: 30_000 }).toMatch(/listening at http/);
+  await expect.poll(() => run.output(), { timeout: 30_000 }).toMatch(/listening at http/);
   return /listening at (http:\/\/[\d.:]+)/.exec(run.output())?.[1] ?? "";
 }
 
