@@ -29,6 +29,7 @@ import { registerHealth } from "./routes/health.js";
 import { registerLogs } from "./routes/logs.js";
 import { registerOperations } from "./routes/operations.js";
 import { registerTokens } from "./routes/tokens.js";
+import { registerWorkspaces } from "./routes/workspaces.js";
 import { registerConfig } from "./routes/config.js";
 import { registerModel } from "./routes/model.js";
 import { registerSecrets } from "./routes/secrets.js";
@@ -62,6 +63,7 @@ export type RouteGroup = (app: App, context: ServerContext) => void | Promise<vo
 const ROUTE_GROUPS: readonly RouteGroup[] = [
   registerStreams,
   registerHealth,
+  registerWorkspaces,
   registerEvents,
   registerOperations,
   registerBuilds,

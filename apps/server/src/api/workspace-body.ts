@@ -22,8 +22,8 @@ export const createWorkspaceBody = z
       .nullish()
       .describe("Default: what the template says, else langgraph; `external` for your own agent."),
     external: z.boolean().nullish().describe("The agent runs somewhere else."),
-    url: z.string().max(2048).nullish().describe("Where an external agent listens."),
-    workspace_dir: z.string().max(4096).nullish().describe("Directory of the engine's host."),
+    url: storedText(2048).nullish().describe("Where an external agent listens."),
+    workspace_dir: storedText(4096).nullish().describe("Directory of the engine's host."),
     workspace_access: z.union([access, z.literal("")]).nullish(),
     parent_id: z.union([z.uuid(), z.literal("")]).nullish(),
     budget_limit: z.int().min(0).nullish(),
@@ -48,13 +48,13 @@ export const patchWorkspaceBody = z
     parent_id: z.uuid().nullable().optional().describe("null makes it a root."),
     collapsed: z.boolean().optional(),
     runtime: storedText(100).optional(),
-    workspace_dir: z.string().max(4096).nullable().optional().describe("null clears it."),
+    workspace_dir: storedText(4096).nullable().optional().describe("null clears it."),
     workspace_access: access.optional(),
     x: coordinate.optional(),
     y: coordinate.optional(),
     hibernation_idle_minutes: idleMinutes.optional(),
     max_concurrent_tasks: concurrentTasks.optional(),
-    budget_limit: z.unknown().describe("Ignored."),
+    budget_limit: z.unknown().optional().describe("Ignored."),
   })
   .meta({ id: "WorkspaceChanges" });
 export type PatchWorkspaceBody = z.infer<typeof patchWorkspaceBody>;
