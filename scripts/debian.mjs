@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { run } from "./process.mjs";
 
 /** True for root on Debian, Ubuntu or one of their children: where we may install packages. */
@@ -43,6 +44,24 @@ export async function installPackages(names, { signal, log }) {
   ];
   await run("apt-get", ["update"], { signal, log, env });
   await run("apt-get", [...install, "--download-only"], { signal, log, env });
-  await run("apt-get", install, { signal, log, env, untilDone: true });
+  await withoutCluster(() => run("apt-get", install, { signal, log, env, untilDone: true }));
   return missing;
+}
+
+/** Read by PostgreSQL's package as it is installed. */
+const CLUSTER_RULE = "/etc/postgresql-common/createcluster.d/molecule.conf";
+
+/**
+ * PostgreSQL's package makes a database cluster and starts it, unless it is told not to: the tests
+ * want only its programs.
+ * @param {() => Promise<unknown>} install
+ */
+async function withoutCluster(install) {
+  await mkdir(dirname(CLUSTER_RULE), { recursive: true });
+  await writeFile(CLUSTER_RULE, "create_main_cluster = false\n");
+  try {
+    await install();
+  } finally {
+    await rm(CLUSTER_RULE, { force: true });
+  }
 }

@@ -26,6 +26,7 @@ const DEBIAN_PACKAGES = [
   "docker-registry",
   "fish",
   "git",
+  "postgresql",
   "python3",
   "zsh",
 ];
@@ -71,7 +72,7 @@ async function testEverything() {
   const mayInstall = await mayInstallPackages();
   const engine = await prepare(mayInstall);
   const before = engine === undefined ? [] : await listOurs(engine, signal);
-  const summary = await runGraph(mayInstall ? ["git", "registry", "engine"] : []);
+  const summary = await runGraph(mayInstall ? ["git", "registry", "postgres", "engine"] : []);
   if (engine !== undefined) {
     await removeLeftovers(engine, before);
     await engine[Symbol.asyncDispose]();

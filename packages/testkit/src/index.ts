@@ -33,6 +33,12 @@ export {
   type RegistryCredentials,
   type TestRegistry,
 } from "./test-registry.js";
+export {
+  findTestPostgres,
+  startTestPostgres,
+  type FoundTestPostgres,
+  type TestPostgres,
+} from "./test-postgres.js";
 export { readTestFiles, type TestFile, type TestFiles } from "./git-files.js";
 export type { CommitDescription, GitRepository } from "./git-repository.js";
 export type { GiteaFlavour } from "./gitea-api.js";
