@@ -1,5 +1,10 @@
-import type { WorkspaceSummary } from "@molecule-ai/provisioner-core";
 import { CliError } from "./errors.js";
+
+/** What a workspace can be addressed by. */
+interface Addressable {
+  readonly id: string;
+  readonly name: string;
+}
 
 /** A shorter prefix is refused: it would soon mean another workspace. */
 const SHORTEST_PREFIX = 4;
@@ -9,10 +14,7 @@ const SHORTEST_PREFIX = 4;
  * starts with. Throws `ERR_CLI_WORKSPACE_NOT_FOUND`, or `ERR_CLI_WORKSPACE_AMBIGUOUS` listing the
  * matches.
  */
-export function findWorkspace(
-  workspaces: readonly WorkspaceSummary[],
-  query: string,
-): WorkspaceSummary {
+export function findWorkspace<W extends Addressable>(workspaces: readonly W[], query: string): W {
   const exact = workspaces.find((workspace) => workspace.id === query);
   if (exact !== undefined) return exact;
   const matches = workspaces.filter(
@@ -33,7 +35,7 @@ export function findWorkspace(
   );
 }
 
-function notFound(workspaces: readonly WorkspaceSummary[], query: string): CliError {
+function notFound(workspaces: readonly Addressable[], query: string): CliError {
   const tooShort =
     query !== "" &&
     query.length < SHORTEST_PREFIX &&

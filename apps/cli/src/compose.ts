@@ -18,12 +18,10 @@ export interface Machine extends AsyncDisposable {
   readonly backend: WorkspaceBackend;
   /** The workspace a person means; see `findWorkspace`. */
   find(query: string, signal: AbortSignal): Promise<WorkspaceSummary>;
-  /** All of them, each once, or an error before anything is done to any. */
-  findAll(queries: readonly string[], signal: AbortSignal): Promise<readonly WorkspaceSummary[]>;
 }
 
-/** What a command that makes images or workspaces needs besides. */
-export interface Workshop extends Machine {
+/** What makes images and workspaces on a machine. Dispose it before the machine. */
+export interface Workshop extends AsyncDisposable {
   readonly provisioner: Provisioner;
   /** Pull or local build, as the environment says. */
   readonly images: ImageSource;
@@ -51,17 +49,12 @@ export async function openMachine(context: MachineContext): Promise<Machine> {
       clock: context.clock,
       redactor: context.redactor,
     });
-    const list = (signal: AbortSignal): Promise<WorkspaceSummary[]> => backend.list({ signal });
     return {
       engine,
       installId,
       backend,
       async find(query, signal) {
-        return findWorkspace(await list(signal), query);
-      },
-      async findAll(queries, signal) {
-        const workspaces = await list(signal);
-        return [...new Set(queries.map((query) => findWorkspace(workspaces, query)))];
+        return findWorkspace(await backend.list({ signal }), query);
       },
       [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
     };
@@ -98,16 +91,16 @@ export async function readInstallId(
   return deriveInstallId(id, settings.userName);
 }
 
-/** Everything, wired for the image source the environment chose. */
+/** The workshop of a machine, wired for the image source the environment chose. */
 export async function openWorkshop(
   context: MachineContext,
+  machine: Pick<Machine, "engine" | "installId" | "backend">,
   options: { readonly platform?: string | undefined } = {},
 ): Promise<Workshop> {
   const [
     { createImagePuller, createProvisioner, createRegistryImageSource },
     { readPlanSettings },
   ] = await Promise.all([import("@molecule-ai/provisioner-core"), import("./plan-settings.js")]);
-  const machine = await openMachine(context);
   let localBuild: LocalBuildSource | undefined;
   try {
     const { engine, installId, backend } = machine;
@@ -141,17 +134,14 @@ export async function openWorkshop(
       redactor: context.redactor,
     });
     return {
-      ...machine,
       provisioner,
       images,
       async [Symbol.asyncDispose]() {
         await localBuild?.[Symbol.asyncDispose]();
-        await machine[Symbol.asyncDispose]();
       },
     };
   } catch (error) {
     await localBuild?.[Symbol.asyncDispose]();
-    await machine[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -32,8 +32,8 @@ async function runProgram(
   const program = createProgram({
     writers,
     colour: terminal.stdout.colour,
-    async run(name, { json = false }, body) {
-      code = await runCommand({ name, json, facts, terminal, writers, body });
+    async run(name, { json = false, ...choice }, body) {
+      code = await runCommand({ name, json, choice, facts, terminal, writers, body });
     },
   });
   try {

@@ -1,9 +1,11 @@
 import { Command, Help } from "@commander-js/extra-typings";
 import { readFileSync } from "node:fs";
 import { addMachineCommands } from "./grammar/machine-commands.js";
-import type { RunCommand } from "./grammar/program-parts.js";
+import { addServerOptions, type RunCommand } from "./grammar/program-parts.js";
+import { addServerCommands } from "./grammar/server-commands.js";
 import { addInsideCommands, addWorkspaceCommands } from "./grammar/workspace-commands.js";
 import type { Writers } from "./output/reporter.js";
+import type { ServerChoice } from "./remote/server-address.js";
 
 export const PROGRAM_NAME = "molecule-provisioner";
 
@@ -28,7 +30,7 @@ export interface ProgramOptions {
 export function createProgram(options: ProgramOptions): Command {
   const program = new Command(PROGRAM_NAME);
   program
-    .description("Starts agent workspaces on one Docker engine: a runtime name in, a URL out.")
+    .description("Starts agent workspaces, here or through a server: a runtime name in, a URL out.")
     .version(readVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help of a command")
@@ -42,6 +44,7 @@ export function createProgram(options: ProgramOptions): Command {
       getOutHasColors: () => options.colour,
     })
     .configureHelp({
+      showGlobalOptions: true,
       // The default of a repeatable option is an empty list, which says nothing.
       optionDescription: (option) =>
         Array.isArray(option.defaultValue)
@@ -49,9 +52,18 @@ export function createProgram(options: ProgramOptions): Command {
           : Help.prototype.optionDescription(option),
     })
     .addHelpText("after", AFTER_HELP);
-  addWorkspaceCommands(program, options.run);
-  addInsideCommands(program, options.run);
-  addMachineCommands(program, options.run);
+  let choice: ServerChoice = {};
+  program.hook("preAction", (_program, command) => {
+    // What stands behind the name of the command wins over what stands before it.
+    const { server, tokenFile, local }: ServerChoice = { ...program.opts(), ...command.opts() };
+    choice = { server, tokenFile, local };
+  });
+  const run: RunCommand = (name, given, body) => options.run(name, { ...given, ...choice }, body);
+  addWorkspaceCommands(program, run);
+  addInsideCommands(program, run);
+  addMachineCommands(program, run);
+  addServerCommands(program, run);
+  addServerOptions(program);
   return program;
 }
 

@@ -9,11 +9,14 @@ import { createJsonReporter } from "./output/json-reporter.js";
 import { createLiveProgress, createPlainProgress } from "./output/progress.js";
 import type { CliEvent, CommandResult, Reporter } from "./output/reporter.js";
 import { createStyle } from "./output/style.js";
+import type { ServerChoice } from "./remote/server-address.js";
 import type { ProcessWriters } from "./writers.js";
 
 /** What a command gets to work with. */
 export interface CommandContext {
   readonly settings: Settings;
+  /** What the command line says of a server; see `openFleet`. */
+  readonly choice: ServerChoice;
   readonly terminal: TerminalTraits;
   /** True when the reader is a machine. */
   readonly json: boolean;
@@ -32,6 +35,7 @@ export interface CommandContext {
 export interface CommandRun {
   readonly name: string;
   readonly json: boolean;
+  readonly choice: ServerChoice;
   readonly facts: HostFacts;
   readonly terminal: TerminalTraits;
   readonly writers: ProcessWriters;
@@ -62,6 +66,7 @@ export async function runCommand(run: CommandRun): Promise<number> {
   try {
     const result = await run.body({
       settings: parseSettings(run.facts),
+      choice: run.choice,
       terminal: run.terminal,
       json: run.json,
       signal: interrupt.signal,

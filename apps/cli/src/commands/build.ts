@@ -1,6 +1,7 @@
-import { openWorkshop } from "../compose.js";
+import { openMachine, openWorkshop } from "../compose.js";
 import type { CommandResult } from "../output/reporter.js";
 import { formatFields } from "../output/table.js";
+import { requireLocal } from "../remote/require-server.js";
 import type { CommandContext } from "../run-command.js";
 
 export interface BuildCommandOptions {
@@ -15,7 +16,9 @@ export async function build(
   runtime: string,
   options: BuildCommandOptions,
 ): Promise<CommandResult> {
-  await using workshop = await openWorkshop(context, { platform: options.platform });
+  requireLocal(context, "build");
+  await using machine = await openMachine(context);
+  await using workshop = await openWorkshop(context, machine, { platform: options.platform });
   const image = await workshop.images.ensure(runtime, {
     signal: context.signal,
     onEvent: context.onEvent,

@@ -3,6 +3,7 @@ import { EXIT } from "../exit-codes.js";
 import { formatBytes } from "../output/quantity.js";
 import { formatRemovals } from "../output/removals.js";
 import type { CommandResult } from "../output/reporter.js";
+import { requireLocal } from "../remote/require-server.js";
 import type { CommandContext } from "../run-command.js";
 
 export interface CollectCommandOptions {
@@ -17,6 +18,7 @@ export async function collect(
   context: CommandContext,
   options: CollectCommandOptions,
 ): Promise<CommandResult> {
+  requireLocal(context, "gc");
   await using machine = await openMachine(context);
   await using localBuild = await openLocalBuild(context, machine, {
     collection: {

@@ -1,4 +1,4 @@
-import { openMachine } from "../compose.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
 import { shortId } from "../short-id.js";
@@ -19,8 +19,8 @@ async function readCandidates(context: CommandContext, kind: string): Promise<re
   }
   if (kind !== "workspaces") return [];
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PATIENCE_MS)]);
-  await using machine = await openMachine({ ...context, signal });
-  const workspaces = await machine.backend.list({ signal });
+  await using fleet = await openFleet({ ...context, signal });
+  const workspaces = await fleet.list();
   const names = workspaces.map(({ name }) => name);
   // A name that two workspaces have addresses neither.
   return workspaces.map(({ id, name }) =>

@@ -7,6 +7,7 @@ import { CliError } from "../errors.js";
 import { parseCopy, type CopyRequest } from "../options/copy-operand.js";
 import { formatBytes } from "../output/quantity.js";
 import type { CommandResult } from "../output/reporter.js";
+import { requireLocal } from "../remote/require-server.js";
 import type { CommandContext } from "../run-command.js";
 
 /** A single file under a new name is held in memory; into a directory it is streamed. */
@@ -18,6 +19,7 @@ export async function copy(
   source: string,
   target: string,
 ): Promise<CommandResult> {
+  requireLocal(context, "cp");
   const request = parseCopy(source, target);
   const host = resolve(context.settings.cwd, request.host);
   const { signal } = context;

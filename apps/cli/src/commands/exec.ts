@@ -3,6 +3,7 @@ import { CliError } from "../errors.js";
 import { readEnvironment } from "../options/environment.js";
 import { createLineSink, createRawSink } from "../output/output-sink.js";
 import type { CommandResult } from "../output/reporter.js";
+import { requireLocal } from "../remote/require-server.js";
 import type { CommandContext } from "../run-command.js";
 import { openTerminalSession, processStdin } from "../terminal-session.js";
 
@@ -21,6 +22,7 @@ export async function exec(
   words: readonly string[],
   options: ExecOptions,
 ): Promise<CommandResult> {
+  requireLocal(context, "exec");
   const argv = readCommand(words);
   const tty = options.tty === true;
   if (tty) requireTerminal(context);

@@ -1,5 +1,5 @@
-import type { LocalImage } from "@molecule-ai/local-build";
-import { openLocalBuild, openMachine } from "../compose.js";
+import type { FleetBuiltImage } from "../fleet/fleet.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import { formatAge, formatBytes } from "../output/quantity.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
@@ -8,14 +8,17 @@ import type { CommandContext } from "../run-command.js";
 
 /** `images` */
 export async function images(context: CommandContext): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  await using localBuild = await openLocalBuild(context, machine);
-  const found = await localBuild.images({ signal: context.signal });
+  await using fleet = await openFleet(context);
+  const found = await fleet.images();
   const now = context.clock.now();
   return { data: { images: found }, text: (style) => formatImages(found, now, style) };
 }
 
-export function formatImages(images: readonly LocalImage[], now: number, style: Style): string {
+export function formatImages(
+  images: readonly FleetBuiltImage[],
+  now: number,
+  style: Style,
+): string {
   if (images.length === 0) return "No images were built here. `build <runtime>` builds one.";
   return formatTable(
     images,
@@ -26,8 +29,12 @@ export function formatImages(images: readonly LocalImage[], now: number, style: 
       { title: "PLATFORM", cell: ({ platform }) => platform ?? "native" },
       { title: "SIZE", cell: ({ sizeBytes }) => formatBytes(sizeBytes), align: "right" },
       { title: "BUILT", cell: ({ builtAt }) => formatAge(now - builtAt), align: "right" },
-      { title: "USED", cell: ({ usedAt }) => formatAge(now - usedAt), align: "right" },
-      { title: "USED BY", cell: ({ usedBy }) => usedBy.join(" ") || "-" },
+      {
+        title: "USED",
+        cell: ({ usedAt }) => (usedAt === undefined ? "-" : formatAge(now - usedAt)),
+        align: "right",
+      },
+      { title: "USED BY", cell: ({ usedBy }) => usedBy?.join(" ") || "-" },
     ],
     style.strong,
   );

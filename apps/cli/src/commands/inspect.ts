@@ -1,5 +1,5 @@
-import type { WorkspaceDetails } from "@molecule-ai/provisioner-core";
-import { openMachine } from "../compose.js";
+import type { FleetDetails } from "../fleet/fleet.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import { formatInstant } from "../output/quantity.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
@@ -10,22 +10,23 @@ import { formatStatus } from "./list.js";
 
 /** `inspect` */
 export async function inspect(context: CommandContext, query: string): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const { id } = await machine.find(query, context.signal);
-  const details = await machine.backend.inspect(id, { signal: context.signal });
+  await using fleet = await openFleet(context);
+  const { id } = await fleet.find(query);
+  const details = await fleet.inspect(id);
   if (details === undefined) throw workspaceGone(query);
   return { data: { workspace: details }, text: (style) => formatDetails(details, style) };
 }
 
-export function formatDetails(details: WorkspaceDetails, style: Style): string {
+export function formatDetails(details: FleetDetails, style: Style): string {
   const fields: (readonly [string, string | undefined])[] = [
     ["id", details.id],
     ["name", details.name],
     ["runtime", details.runtime],
     ["tier", String(details.tier)],
     ["status", formatStatus(details.status, style)],
+    ["why", details.why],
     ["exit code", details.status === "running" ? undefined : details.exitCode?.toString()],
-    ["restarts", details.restartCount === 0 ? undefined : String(details.restartCount)],
+    ["restarts", details.restartCount === 0 ? undefined : details.restartCount?.toString()],
     ["url", details.url],
     ["image", details.image],
     ["image id", details.imageId],

@@ -1,5 +1,5 @@
-import type { WorkspaceSummary } from "@molecule-ai/provisioner-core";
-import { openMachine } from "../compose.js";
+import type { FleetStatus, FleetWorkspace } from "../fleet/fleet.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import { formatAge } from "../output/quantity.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
@@ -12,8 +12,8 @@ export async function list(
   context: CommandContext,
   options: { readonly quiet?: boolean | undefined },
 ): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const workspaces = await machine.backend.list({ signal: context.signal });
+  await using fleet = await openFleet(context);
+  const workspaces = await fleet.list();
   const sorted = [...workspaces].sort((a, b) => b.createdAt - a.createdAt);
   const now = context.clock.now();
   return {
@@ -26,7 +26,7 @@ export async function list(
 }
 
 export function formatWorkspaces(
-  workspaces: readonly WorkspaceSummary[],
+  workspaces: readonly FleetWorkspace[],
   now: number,
   style: Style,
 ): string {
@@ -47,17 +47,26 @@ export function formatWorkspaces(
 }
 
 /** A status in the colour of its meaning. */
-export function formatStatus(status: WorkspaceSummary["status"], style: Style): string {
+export function formatStatus(status: FleetStatus, style: Style): string {
   switch (status) {
     case "running":
+    case "online":
       return style.good(status);
     case "restarting":
     case "dead":
+    case "failed":
+    case "offline":
+    case "degraded":
       return style.bad(status);
     case "created":
     case "paused":
     case "exited":
     case "removing":
+    case "provisioning":
+    case "awaiting_agent":
+    case "hibernating":
+    case "hibernated":
+    case "removed":
       return style.warn(status);
     default:
       return status satisfies never;

@@ -1,27 +1,20 @@
-import { openMachine } from "../compose.js";
+import type { LogRequest } from "../fleet/fleet.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import { createLineSink, createRawSink, createTerminalSink } from "../output/output-sink.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
-
-export interface LogsOptions {
-  readonly follow?: boolean | undefined;
-  readonly tail?: number | undefined;
-  /** Unix milliseconds. */
-  readonly since?: number | undefined;
-  readonly timestamps?: boolean | undefined;
-}
 
 /** `logs` */
 export async function logs(
   context: CommandContext,
   query: string,
-  options: LogsOptions,
+  options: Omit<LogRequest, "signal">,
 ): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const { id } = await machine.find(query, context.signal);
+  await using fleet = await openFleet(context);
+  const { id } = await fleet.find(query);
   const sink = createSink(context);
   try {
-    const lines = machine.backend.logs(id, {
+    const lines = fleet.logs(id, {
       ...options,
       signal: AbortSignal.any([context.signal, context.outputClosed]),
     });

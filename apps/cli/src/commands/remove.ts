@@ -1,4 +1,4 @@
-import { openMachine } from "../compose.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
 
@@ -8,21 +8,11 @@ export async function remove(
   queries: readonly string[],
   options: { readonly keepVolumes?: boolean | undefined; readonly grace?: number | undefined },
 ): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const workspaces = await machine.findAll(queries, context.signal);
-  const removed: {
-    readonly id: string;
-    readonly name: string;
-    readonly parts: readonly string[];
-  }[] = [];
-  for (const { id, name } of workspaces) {
-    const result = await machine.backend.remove(id, {
-      signal: context.signal,
-      keepVolumes: options.keepVolumes,
-      graceSeconds: options.grace,
-    });
-    removed.push({ id, name, parts: result.removed });
-  }
+  await using fleet = await openFleet(context);
+  const removed = await fleet.remove(await fleet.findAll(queries), {
+    keepVolumes: options.keepVolumes,
+    graceSeconds: options.grace,
+  });
   return {
     data: { removed },
     text: (style) =>

@@ -1,5 +1,4 @@
-import { openWorkshop } from "../compose.js";
-import { refuseTier } from "../options/tier.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
 import { describeUp, formatUp } from "./up.js";
@@ -10,22 +9,18 @@ export interface RestartCommandOptions {
   readonly timeout?: number | undefined;
 }
 
-/** `restart`: the tier was allowed when the workspace was made; only the machine's cap still counts. */
+/** `restart` */
 export async function restart(
   context: CommandContext,
   query: string,
   options: RestartCommandOptions,
 ): Promise<CommandResult> {
-  await using workshop = await openWorkshop(context, {});
-  const { id, tier } = await workshop.find(query, context.signal);
-  const refusal = refuseTier(tier, { allowPrivileged: true, maxTier: context.settings.maxTier });
-  if (refusal !== undefined) throw refusal;
-  const result = await workshop.provisioner.restart(id, {
-    signal: context.signal,
-    onEvent: context.onEvent,
+  await using fleet = await openFleet(context);
+  const workspace = await fleet.find(query);
+  const result = await fleet.restart(workspace, {
     upgrade: options.upgrade,
     wait: options.wait,
-    readyTimeoutMs: options.timeout,
+    timeoutMs: options.timeout,
   });
   return { data: describeUp(result), text: (style) => formatUp(result, style) };
 }

@@ -1,4 +1,5 @@
 import type { CommandResult } from "../output/reporter.js";
+import { requireLocal } from "../remote/require-server.js";
 import type { CommandContext } from "../run-command.js";
 import { exec } from "./exec.js";
 
@@ -8,6 +9,7 @@ export async function shell(
   query: string,
   options: { readonly shell: string; readonly user?: string | undefined },
 ): Promise<CommandResult> {
+  requireLocal(context, "sh");
   const { stdin, stdout } = context.terminal;
   return exec(context, query, [options.shell], {
     interactive: true,

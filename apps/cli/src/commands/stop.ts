@@ -1,4 +1,4 @@
-import { openMachine } from "../compose.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
 import { workspaceGone } from "../workspace-gone.js";
@@ -9,14 +9,12 @@ export async function stop(
   queries: readonly string[],
   options: { readonly grace?: number | undefined },
 ): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const workspaces = await machine.findAll(queries, context.signal);
+  await using fleet = await openFleet(context);
+  const workspaces = await fleet.findAll(queries);
   const stopped: { readonly id: string; readonly name: string }[] = [];
-  for (const { id, name } of workspaces) {
-    const present = await machine.backend.stop(id, {
-      signal: context.signal,
-      graceSeconds: options.grace,
-    });
+  for (const workspace of workspaces) {
+    const { id, name } = workspace;
+    const present = await fleet.stop(workspace, { graceSeconds: options.grace });
     if (!present) throw workspaceGone(name);
     stopped.push({ id, name });
   }

@@ -1,13 +1,10 @@
-import { openWorkshop } from "../compose.js";
 import { EXIT } from "../exit-codes.js";
+import { openFleet } from "../fleet/open-fleet.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { CommandContext } from "../run-command.js";
 import { formatRemovals } from "../output/removals.js";
 
-/**
- * `sweep`: a workspace is wanted as long as the engine lists it. One that was never started is what a
- * killed `up` left; one that is being made at this moment is younger than the grace period.
- */
+/** `sweep` */
 export async function sweep(
   context: CommandContext,
   options: {
@@ -16,18 +13,12 @@ export async function sweep(
     readonly volumes?: boolean | undefined;
   },
 ): Promise<CommandResult> {
-  await using workshop = await openWorkshop(context, {});
-  const workspaces = await workshop.backend.list({ signal: context.signal });
-  const started = workspaces.filter(({ status }) => status !== "created");
-  const ids = new Set(started.map(({ id }) => id));
+  await using fleet = await openFleet(context);
   const dryRun = options.dryRun === true;
-  const result = await workshop.provisioner.sweep({
-    owned: (id) => ids.has(id),
+  const result = await fleet.sweep({
+    dryRun,
     graceMs: options.grace,
     volumes: options.volumes,
-    dryRun,
-    signal: context.signal,
-    onEvent: context.onEvent,
   });
   return {
     data: { dryRun, ...result },

@@ -4,14 +4,13 @@ import { z } from "zod";
 /** What the server says of what it did not do; a server of the older platform sends only `error`. */
 const errorBody = z.looseObject({
   error: z.string().max(64 * 1024),
-  code: z
-    .string()
-    .regex(/^ERR_[A-Z0-9_]{1,80}$/)
-    .optional(),
+  code: z.string().optional(),
   hint: z.string().max(4096).optional(),
   details: z.record(z.string(), z.json()).optional(),
 });
 
+const CODE = /^ERR_[A-Z0-9_]{1,80}$/;
+/** For codes that are not ours, or none. */
 const CODE_OF_STATUS: Readonly<Record<number, string>> = {
   400: "ERR_REQUEST_INVALID",
   401: "ERR_UNAUTHENTICATED",
@@ -20,6 +19,7 @@ const CODE_OF_STATUS: Readonly<Record<number, string>> = {
   409: "ERR_CONFLICT",
   413: "ERR_REQUEST_TOO_LARGE",
   429: "ERR_RATE_LIMITED",
+  503: "ERR_STORE_UNAVAILABLE",
 };
 const LONGEST_MESSAGE = 2000;
 
@@ -30,13 +30,13 @@ export function readRefusal(
 ): ProvisionerError | undefined {
   const parsed = errorBody.safeParse(body);
   if (!parsed.success) return undefined;
-  const { error, hint, details } = parsed.data;
-  const code = parsed.data.code ?? CODE_OF_STATUS[answer.status];
+  const { error, code: said, hint, details, ...facts } = parsed.data;
+  const code = CODE.test(said ?? "") ? said : CODE_OF_STATUS[answer.status];
   if (code === undefined) return undefined;
   return new ProvisionerError(code, error.slice(0, LONGEST_MESSAGE), {
     hint: code === "ERR_UNAUTHENTICATED" ? loginHint(answer.origin) : hint,
     retryable: answer.status === 429 || answer.status === 503,
-    details: { ...(details as JsonObject | undefined), status: answer.status },
+    details: { ...(facts as JsonObject), ...(details as JsonObject | undefined) },
   });
 }
 

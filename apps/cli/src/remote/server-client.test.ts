@@ -51,7 +51,14 @@ describe("a call of a server", () => {
     [403, { error: "tier 3", code: "ERR_TIER_NOT_ALLOWED" }, { code: "ERR_TIER_NOT_ALLOWED" }, 3],
     [404, { error: "of the older platform" }, { code: "ERR_NOT_FOUND" }, 4],
     [500, { error: "of the older platform" }, { code: "ERR_CLI_SERVER_ANSWER" }, 1],
-    [400, { error: "x", code: "not a code" }, { code: "ERR_CLI_SERVER_ANSWER" }, 1],
+    [400, { error: "x", code: "not a code" }, { code: "ERR_REQUEST_INVALID" }, 2],
+    [503, { error: "x", code: "platform_unavailable" }, { code: "ERR_STORE_UNAVAILABLE" }, 1],
+    [
+      409,
+      { error: "x", code: "ERR_CONFLICT", children_count: 1 },
+      { details: { children_count: 1 } },
+      1,
+    ],
     [401, { error: "who?", code: "ERR_UNAUTHENTICATED", hint: "y" }, { hint: /login --server/ }, 1],
     [502, "<html>", { code: "ERR_CLI_SERVER_ANSWER" }, 1],
   ])("refused with %i %j is told by the server's code", async (status, body, error, exitCode) => {

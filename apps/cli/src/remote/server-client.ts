@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { CliError } from "../errors.js";
 import { readRefusal } from "./refusal.js";
 import type { ServerAddress } from "./server-address.js";
+import { parseJson } from "./parse-json.js";
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 256 * 1024;
@@ -27,6 +28,12 @@ export interface ServerCall<T> {
   readonly timeoutMs?: number | undefined;
 }
 
+/** A page, and what to give as `cursor` for the next one. */
+export interface Page<T> {
+  readonly value: T;
+  readonly next: string | undefined;
+}
+
 /** What a stream is asked by. */
 export interface StreamCall {
   readonly path: string;
@@ -45,6 +52,8 @@ export interface StreamCall {
 export interface ServerClient extends AsyncDisposable {
   readonly address: ServerAddress;
   call<T>(call: ServerCall<T>): Promise<T>;
+  /** As {@link ServerClient.call}, for one page of a list. */
+  page<T>(call: ServerCall<T>): Promise<Page<T>>;
   /** A body that comes bit by bit; the reader has to end or destroy it. */
   stream(call: StreamCall): Promise<Readable>;
 }
@@ -100,12 +109,12 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
     );
   };
 
-  const callOnce = async <T>(call: ServerCall<T>): Promise<T> => {
+  const callOnce = async <T>(call: ServerCall<T>): Promise<Page<T>> => {
     const timeout = AbortSignal.timeout(call.timeoutMs ?? TIMEOUT_MS);
     const signal = AbortSignal.any([call.signal, timeout]);
     const url = address.route(call.path, call.query);
     try {
-      const { body } = await send(call.method, url, {
+      const { body, headers } = await send(call.method, url, {
         accept: "application/json",
         signal,
         headers: {
@@ -116,7 +125,10 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
       });
       const text = await readText(body, MAX_BODY_BYTES, origin);
       const parsed = call.answer.safeParse(parseJson(text));
-      if (parsed.success) return parsed.data;
+      const next = headers["x-next-cursor"];
+      if (parsed.success) {
+        return { value: parsed.data, next: typeof next === "string" ? next : undefined };
+      }
       const where = parsed.error.issues[0]?.path.join(".") ?? "";
       throw unexpected(
         origin,
@@ -129,19 +141,24 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
     }
   };
 
+  const page: ServerClient["page"] = async (call) => {
+    const repeatable = call.method === "GET" || call.idempotencyKey !== undefined;
+    for (const delayMs of repeatable ? RETRY_DELAYS_MS : []) {
+      try {
+        return await callOnce(call);
+      } catch (error) {
+        if (!(error instanceof CliError) || error.code !== "ERR_CLI_SERVER_LOST") throw error;
+        await clock.sleep(delayMs, call.signal);
+      }
+    }
+    return callOnce(call);
+  };
+
   return {
     address,
+    page,
     async call(call) {
-      const repeatable = call.method === "GET" || call.idempotencyKey !== undefined;
-      for (const delayMs of repeatable ? RETRY_DELAYS_MS : []) {
-        try {
-          return await callOnce(call);
-        } catch (error) {
-          if (!(error instanceof CliError) || error.code !== "ERR_CLI_SERVER_LOST") throw error;
-          await clock.sleep(delayMs, call.signal);
-        }
-      }
-      return callOnce(call);
+      return (await page(call)).value;
     },
     async stream(call) {
       const opening = new AbortController();
@@ -208,14 +225,6 @@ function discard(body: Readable): void {
   // The end of an unread body is reported as an error; here it is wanted.
   body.on("error", () => undefined);
   body.destroy();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function unexpected(origin: string, how: string): CliError {

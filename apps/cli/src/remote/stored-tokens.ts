@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CliError } from "../errors.js";
+import { parseJson } from "./parse-json.js";
 
 const FILE = "tokens.json";
 const content = z.object({
@@ -80,14 +81,6 @@ export function openStoredTokens(directory: string): StoredTokens {
       return true;
     },
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function reasonOf(error: unknown): string {

@@ -1,0 +1,123 @@
+import { z } from "zod";
+
+/** What the program reads of the server's answers; everything else in them is ignored. */
+
+const text = (longest: number): z.ZodString => z.string().max(longest);
+const name = text(1024);
+const moment = z.iso.datetime({ offset: true });
+
+const why = z.object({
+  operation_id: z.uuid().nullable(),
+  kind: name.nullable(),
+  state: name.nullable(),
+  stage: name.nullable(),
+  code: name.nullable(),
+  message: text(16 * 1024).nullable(),
+});
+
+/** Every status of a workspace behind a server. */
+export const SERVER_STATUSES = [
+  "provisioning",
+  "awaiting_agent",
+  "online",
+  "degraded",
+  "offline",
+  "failed",
+  "paused",
+  "hibernating",
+  "hibernated",
+  "removed",
+] as const;
+
+export const workspaceAnswer = z.object({
+  id: z.uuid(),
+  name,
+  runtime: name,
+  tier: z.int(),
+  status: z.enum(SERVER_STATUSES),
+  url: text(2048).nullable(),
+  parent_id: z.uuid().nullish(),
+  created_at: moment,
+  // A server tells these to the owner and the administrator only.
+  tier_applied: z.int().nullish(),
+  image: name.nullish(),
+  runtime_image_digest: name.nullish(),
+  image_revision: name.nullish(),
+  image_tree: name.nullish(),
+  why: why.optional(),
+});
+export type WorkspaceAnswer = z.infer<typeof workspaceAnswer>;
+
+export const operationReference = z.object({ id: z.uuid(), state: name });
+export type OperationReference = z.infer<typeof operationReference>;
+
+/** Answers to commands: what operations were begun. */
+export const begun = z.object({ operations: z.array(operationReference).default([]) });
+export const created = begun.extend({
+  id: z.uuid(),
+  warnings: z.array(text(4096)).default([]),
+});
+export const operationAnswer = z.object({
+  id: z.uuid(),
+  state: z.enum(["waiting", "queued", "running", "succeeded", "failed", "cancelled"]),
+  stage: name.nullable(),
+  timings: z.array(z.object({ stage: name, duration_ms: z.number() })).nullable(),
+  error: z
+    .object({
+      code: z.string().regex(/^ERR_[A-Z0-9_]{1,80}$/),
+      message: text(16 * 1024),
+      hint: text(4096).nullable(),
+      log_tail: text(64 * 1024).nullable(),
+    })
+    .nullable(),
+});
+export type OperationAnswer = z.infer<typeof operationAnswer>;
+
+/** The data of one event of an event stream. */
+export const eventAnswer = z.object({
+  event_type: name,
+  operation_id: z.uuid().nullable(),
+  payload: z.looseObject({}),
+});
+export type EventAnswer = z.infer<typeof eventAnswer>;
+
+export const stagePayload = z.object({
+  stage: name,
+  state: z.enum(["started", "finished", "failed"]),
+  subject: text(4096).optional(),
+  outcome: text(4096).optional(),
+  code: name.optional(),
+  duration_ms: z.number().nonnegative().optional(),
+});
+
+export const logAnswer = z.object({
+  at: text(64),
+  stream: z.enum(["stdout", "stderr"]),
+  line: z.string(),
+});
+
+export const buildsAnswer = z.object({
+  builds: z.array(z.object({ id: z.uuid(), operation_id: z.uuid() })),
+});
+export const buildLogAnswer = z.object({
+  stream: z.enum(["stdout", "stderr", "step"]),
+  line: z.string(),
+});
+
+const named = z.object({ name });
+export const sweepAnswer = z.object({
+  removed: z.array(named),
+  kept: z.array(named.extend({ reason: text(4096) })),
+  failed: z.array(named.extend({ code: name })),
+});
+
+export const imageAnswer = z.object({
+  runtime: name,
+  revision: name,
+  image_id: name,
+  platform: name.nullable(),
+  size_bytes: z.number().nonnegative(),
+  built_at: moment,
+  used_at: moment.nullish(),
+  used_by: z.array(name).optional(),
+});
