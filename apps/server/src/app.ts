@@ -34,6 +34,8 @@ import { registerConfig } from "./routes/config.js";
 import { registerModel } from "./routes/model.js";
 import { registerSecrets } from "./routes/secrets.js";
 import { registerSettingsSecrets } from "./routes/settings-secrets.js";
+import { registerDiscovery } from "./routes/discovery.js";
+import { registerRegistry } from "./routes/registry.js";
 import type { ServerContext } from "./server-context.js";
 import { registerStreams } from "./streams/register-streams.js";
 
@@ -73,6 +75,8 @@ const ROUTE_GROUPS: readonly RouteGroup[] = [
   registerSecrets,
   registerModel,
   registerConfig,
+  registerRegistry,
+  registerDiscovery,
   registerAdminLiveness,
 ];
 

@@ -4,6 +4,8 @@ import type { WorkspaceStatus } from "../state/workspace-status.js";
 import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { transition, type WorkspaceRow } from "../store/workspaces.js";
+import { provisioningEvent } from "../workspaces/provisioning-event.js";
+import { requestOperation } from "../workspaces/request-operation.js";
 import type { Requester } from "../workspaces/requester.js";
 
 /** Where an agent runs, or tries to: the others read their environment when they are started. */
@@ -28,33 +30,22 @@ export interface ChangeRestart {
  */
 export async function restartChanged(
   tx: Database,
-  { operations }: Pick<ServerContext, "operations">,
+  context: Pick<ServerContext, "operations">,
   row: WorkspaceRow,
-  { actor, requestId }: Requester,
+  requester: Requester,
 ): Promise<ChangeRestart | undefined> {
   if (!RUNNING.includes(row.status) || row.runtime === "external") return undefined;
   const restarting = await transition(tx, row.id, "restart", {
     patch: { provisionStartedAt: null },
   });
   if (restarting === undefined) return undefined;
-  const { operation, events } = await operations.request(tx, {
-    workspaceId: row.id,
-    runtime: row.runtime,
+  const { operation, events } = await requestOperation(tx, context, restarting, {
     kind: "restart",
-    hostId: row.hostId ?? undefined,
-    requestedBy: actor,
-    requestId,
+    requester,
   });
-  const provisioning: NewEvent = {
-    type: "WORKSPACE_PROVISIONING",
-    workspaceId: row.id,
-    operationId: operation.id,
-    actor,
-    requestId,
-    payload: { name: row.name, tier: row.tier, runtime: row.runtime },
-  };
+  const provisioning = provisioningEvent(restarting, requester);
   return {
     operation,
-    events: [...(row.status === "provisioning" ? [] : [provisioning]), ...events],
+    events: row.status === "provisioning" ? events : [provisioning, ...events],
   };
 }
