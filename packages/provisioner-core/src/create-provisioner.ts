@@ -161,7 +161,11 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
           ref: spec.ref,
           offline: spec.offline,
         }));
-      const prepared = await prepareSeed(spec, image, given.template, signal);
+      const prepared = await prepareSeed(spec, {
+        given: given.template,
+        fallbackPath: upOptions.fallbackTemplatePath ?? image.templatePath,
+        signal,
+      });
       const { template } = prepared;
       const seed =
         upOptions.rebuildConfig === true ? layFallbackOver(prepared.seed) : prepared.seed;
@@ -290,10 +294,13 @@ function refuseEmptyConfig(spec: WorkspaceSpec, template: Template | undefined):
  */
 async function prepareSeed(
   spec: WorkspaceSpec,
-  image: ResolvedImage,
-  given: Template | undefined,
-  signal: AbortSignal | undefined,
+  options: {
+    readonly given: Template | undefined;
+    readonly fallbackPath: string | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<{ readonly seed: WorkspaceSeed; readonly template: Template | undefined }> {
+  const { given, fallbackPath, signal } = options;
   const { configFiles, authToken, secrets, resetClaudeSession } = spec;
   const shared: WorkspaceSeed = {
     configFiles,
@@ -302,8 +309,8 @@ async function prepareSeed(
     resetSessions: resetClaudeSession === true || isTrue(spec.env?.["WORKSPACE_RESET_SESSION"]),
   };
   if (given !== undefined) return { seed: { ...shared, template: given }, template: given };
-  if (image.templatePath !== undefined) {
-    const template = await readTemplate(image.templatePath, { signal });
+  if (fallbackPath !== undefined) {
+    const template = await readTemplate(fallbackPath, { signal });
     refuseEmptyConfig(spec, template);
     return { seed: { ...shared, fallback: { template } }, template };
   }

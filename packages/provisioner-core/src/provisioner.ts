@@ -26,6 +26,11 @@ export interface UpRequest extends UpOptions {
    * image or a generated config.yaml, is laid over what is there.
    */
   readonly rebuildConfig?: boolean | undefined;
+  /**
+   * Directory of a template that is used only where there is no configuration, in place of the one
+   * that came with the image.
+   */
+  readonly fallbackTemplatePath?: string | undefined;
   /** See `StartOptions.takeOver`. */
   readonly takeOver?: boolean | undefined;
   /**

@@ -194,6 +194,18 @@ export interface WorkspaceBackend {
    * stages create, seed, start.
    */
   start(plan: WorkspacePlan, options?: StartOptions): Promise<StartedWorkspace>;
+  /**
+   * Clears away what an interrupted start left: a replacement that never ran goes, a replaced one
+   * gets its name back, and one whose replacement ran goes. Nothing is started. `ERR_WORKSPACE_BUSY`
+   * while a start is under way; see `StartOptions.takeOver`.
+   */
+  settle(
+    id: string,
+    options?: BackendOptions & {
+      readonly takeOver?: boolean | undefined;
+      readonly onEvent?: EventSink | undefined;
+    },
+  ): Promise<void>;
   /** How to make the workspace again; `ERR_WORKSPACE_NOT_FOUND` when there is none. */
   recall(id: string, options?: BackendOptions): Promise<RecalledWorkspace>;
   /** SIGTERM, grace, then force; the workspace and its storage stay. False when absent. */

@@ -181,6 +181,21 @@ describe.skipIf(found.skip !== undefined)("up with replace", () => {
     });
   });
 
+  it("settle clears away what an interrupted start left, and starts nothing", async () => {
+    const spec = lab.spec();
+    const name = containerName(spec.id);
+    const previous = previousContainerName(spec.id);
+    await lab.backend.settle(spec.id);
+    await lab.provisioner.up(spec);
+    const { containers } = lab.engine;
+    // As if the process had died just before the prepared one got the name.
+    await lab.backend.stop(spec.id);
+    await containers.rename(name, previous);
+    await lab.backend.settle(spec.id);
+    expect(await leftContainers(spec.id)).toEqual([`/${name}`]);
+    expect(await lab.backend.inspect(spec.id)).toMatchObject({ status: "exited" });
+  });
+
   const leftContainers = async (id: string | undefined): Promise<string[]> => {
     const labels = [`molecule.platform.install=${lab.installId}`];
     if (id !== undefined) labels.push(`molecule.platform.workspace=${id}`);

@@ -226,6 +226,10 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
         agentPort: plan.agentPort,
       };
     },
+    async settle(id, { signal } = {}) {
+      // A start in memory leaves nothing half done.
+      await run("inspect", id, signal);
+    },
     async stop(id, { signal } = {}) {
       await run("stop", id, signal);
       const found = workspaces.get(id);

@@ -9,11 +9,13 @@ import {
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
 import type { WorkspaceBackend } from "../workspace-backend.js";
-import type { DockerContext } from "./context.js";
+import { isAbandoned } from "./attempt.js";
+import { outlast, type DockerContext } from "./context.js";
 import { toDetails } from "./details.js";
 import { createDockerFiles } from "./files.js";
 import { pauseWorkspace, requireRunning, resumeWorkspace, stopWorkspace } from "./lifecycle.js";
 import { findContainer, installFilter, requireContainer } from "./ownership.js";
+import { settleInterruptedSwap } from "./replacement.js";
 import { recallWorkspace } from "./recall.js";
 import { listOwned, removeOwned, removeWorkspace } from "./removal.js";
 import { startWorkspace } from "./start.js";
@@ -73,6 +75,17 @@ export function createDockerBackend(options: DockerBackendOptions): WorkspaceBac
 
   return {
     start: (plan, startOptions) => startWorkspace(context, plan, startOptions),
+    async settle(id, { signal, takeOver, onEvent } = {}) {
+      using late = outlast(signal);
+      await settleInterruptedSwap({
+        context,
+        id,
+        signal,
+        late: late.signal,
+        onEvent,
+        isAbandoned: (labels) => isAbandoned(labels, context.clock, { takeOver }),
+      });
+    },
     recall: (id, { signal } = {}) => recallWorkspace(context, id, signal),
     stop: (id, stopOptions) => stopWorkspace(context, id, stopOptions),
     pause: (id, { signal } = {}) => pauseWorkspace(context, id, signal),

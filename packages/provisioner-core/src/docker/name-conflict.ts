@@ -12,7 +12,7 @@ export type NameConflict =
 
 /** Classifies the holder of `name`; undefined when it is gone again. */
 export function explainNameConflict(
-  run: StartRun,
+  run: Pick<StartRun, "context" | "id" | "isAbandoned">,
   name: string,
   holder: ContainerInfo | undefined,
 ): NameConflict {

@@ -7,12 +7,18 @@ import { explainNameConflict } from "./name-conflict.js";
 import { belongsTo } from "./ownership.js";
 import type { StartRun } from "./start-run.js";
 
+/** What settling needs of a start. */
+export type SettlingRun = Pick<
+  StartRun,
+  "context" | "id" | "signal" | "late" | "onEvent" | "isAbandoned"
+>;
+
 /**
  * The workspace that will be replaced, after what an interrupted swap left is cleared away: a
  * replacement that never ran goes, and the replaced one gets its name back; once the replacement
  * ran, it stays and the replaced one goes. `ERR_WORKSPACE_BUSY` while a swap is under way.
  */
-export async function settleInterruptedSwap(run: StartRun): Promise<ContainerInfo | undefined> {
+export async function settleInterruptedSwap(run: SettlingRun): Promise<ContainerInfo | undefined> {
   const { containers } = run.context.engine;
   const [named, next, previous] = await Promise.all(
     [containerName(run.id), nextContainerName(run.id), previousContainerName(run.id)].map((name) =>
@@ -127,12 +133,15 @@ export async function removeReplaced(run: StartRun, old: ContainerInfo): Promise
   }
 }
 
-function isOurs(run: StartRun, container: ContainerInfo | undefined): container is ContainerInfo {
+function isOurs(
+  run: SettlingRun,
+  container: ContainerInfo | undefined,
+): container is ContainerInfo {
   return container !== undefined && belongsTo(container.labels, run.context.installId, run.id);
 }
 
 async function removeLeftover(
-  run: StartRun,
+  run: SettlingRun,
   container: ContainerInfo,
   witness: ContainerInfo = container,
 ): Promise<void> {
@@ -149,16 +158,16 @@ async function removeLeftover(
   tell(run, `leftover ${container.name} of an interrupted swap removed`);
 }
 
-function tell(run: StartRun, what: string): void {
+function tell(run: SettlingRun, what: string): void {
   run.onEvent?.({ type: "undone", what });
 }
 
-function nameTaken(run: StartRun, holder: ContainerInfo): Error {
+function nameTaken(run: SettlingRun, holder: ContainerInfo): Error {
   const conflict = explainNameConflict(run, holder.name, holder);
   return conflict.kind === "refused" ? conflict.error : busy(run);
 }
 
-function busy(run: StartRun): WorkspaceError {
+function busy(run: SettlingRun): WorkspaceError {
   return new WorkspaceError("ERR_WORKSPACE_BUSY", `Workspace ${run.id} is being replaced.`, {
     hint: "Wait for that restart to end, then try again.",
     retryable: true,
