@@ -22,12 +22,16 @@ import { limitConnections, serverOptions } from "./access/server-options.js";
 import { parseBearer } from "./access/token-text.js";
 import { httpStatusOf } from "./api/http-status.js";
 import { ServerError } from "./errors.js";
+import { openDocsPages, registerOpenapi } from "./openapi.js";
 import { registerAdminLiveness } from "./routes/admin-liveness.js";
 import { registerBuilds } from "./routes/builds.js";
 import { registerEvents } from "./routes/events.js";
 import { registerHealth } from "./routes/health.js";
+import { registerImages } from "./routes/images.js";
 import { registerLogs } from "./routes/logs.js";
+import { registerMetrics } from "./routes/metrics.js";
 import { registerOperations } from "./routes/operations.js";
+import { registerReady } from "./routes/ready.js";
 import { registerTokens } from "./routes/tokens.js";
 import { registerWorkspaces } from "./routes/workspaces.js";
 import { registerConfig } from "./routes/config.js";
@@ -44,6 +48,10 @@ declare module "fastify" {
     /** Who may call the route. A route without it keeps the server from starting. */
     access?: Access;
   }
+  interface FastifyInstance {
+    /** Every route there is, and who may call it. */
+    readonly accessTable: readonly RouteAccess[];
+  }
   interface FastifyRequest {
     /** Set before any handler runs. */
     caller: Caller;
@@ -59,17 +67,28 @@ export type App = FastifyInstance<
   ZodTypeProvider
 >;
 
+/** One route as it was registered. */
+export interface RouteAccess {
+  readonly method: string;
+  readonly url: string;
+  readonly access: Access;
+}
+
 /** Routes of one noun. */
 export type RouteGroup = (app: App, context: ServerContext) => void | Promise<void>;
 
 const ROUTE_GROUPS: readonly RouteGroup[] = [
+  registerOpenapi,
   registerStreams,
+  registerMetrics,
   registerHealth,
+  registerReady,
   registerWorkspaces,
   registerEvents,
   registerOperations,
   registerBuilds,
   registerLogs,
+  registerImages,
   registerTokens,
   registerSettingsSecrets,
   registerSecrets,
@@ -94,7 +113,10 @@ export async function createApp(context: ServerContext): Promise<App> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest("caller");
-  app.addHook("onRoute", refuseOpenByAccident);
+  const accessTable: RouteAccess[] = [];
+  app.decorate("accessTable", accessTable);
+  app.addHook("onRoute", openDocsPages);
+  app.addHook("onRoute", (route) => accessTable.push(...refuseOpenByAccident(route)));
   app.setNotFoundHandler((request, reply) =>
     answerError(
       reply,
@@ -115,10 +137,12 @@ export async function createApp(context: ServerContext): Promise<App> {
 }
 
 /** No route is open by accident: each says who may call it. */
-function refuseOpenByAccident(route: RouteOptions): void {
-  if (route.config?.access === undefined) {
-    throw new Error(`Route ${String(route.method)} ${route.url} does not say who may call it.`);
+function refuseOpenByAccident({ method, url, config }: RouteOptions): RouteAccess[] {
+  const access = config?.access;
+  if (access === undefined) {
+    throw new Error(`Route ${String(method)} ${url} does not say who may call it.`);
   }
+  return [method].flat().map((name) => ({ method: name, url, access }));
 }
 
 function answerError(reply: FastifyReply, error: ProvisionerError): FastifyReply {

@@ -6,7 +6,7 @@ export function registerHealth(app: App): void {
   app.get(
     "/health",
     {
-      config: { access: "open" },
+      config: { access: "open", rateLimit: false },
       schema: {
         tags: ["server"],
         summary: "The process is alive",

@@ -6,8 +6,8 @@ import { queryFlag, queryInteger } from "../api/query.js";
 import type { App } from "../app.js";
 import { ServerError } from "../errors.js";
 import type { Host } from "../host/host.js";
-import { listPeerUrls } from "../host/peers.js";
 import type { ServerContext } from "../server-context.js";
+import { listServerInstances } from "../store/server-instances.js";
 import { findWorkspaceRow } from "../store/workspaces.js";
 import {
   entriesAfter,
@@ -185,7 +185,10 @@ export function registerLogs(app: App, context: ServerContext): void {
     reply: FastifyReply,
     hostId: string,
   ): Promise<FastifyReply> => {
-    const urls = await listPeerUrls(store, { hostId, exceptInstanceId: context.instanceId });
+    const peers = await listServerInstances(store.db);
+    const urls = peers
+      .filter((peer) => peer.hostId === hostId && peer.id !== context.instanceId)
+      .flatMap(({ url }) => (url === null ? [] : [url]));
     const left = new AbortController();
     const leave = (): void => left.abort();
     reply.raw.once("close", leave);
