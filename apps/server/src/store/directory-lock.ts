@@ -34,6 +34,8 @@ export async function lockDirectory(directory: string): Promise<AsyncDisposable>
     // Keys and tokens' hashes are in there.
     await chmod(directory, 0o700);
     const release = await lock(directory, {
+      // Inside: what is around the directory may be read-only.
+      lockfilePath: join(directory, "server.lock"),
       stale: 5000,
       retries: { retries: 40, minTimeout: 25, maxTimeout: 250 },
     });
