@@ -164,7 +164,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_WORKSPACE_VOLUME_TAKEN: "failed",
 
   // Of the server, when it is asked instead of an engine.
-  ERR_AGENT_NOT_READY: "deadline",
+  ERR_AGENT_NOT_READY: "failed",
   ERR_AGENT_URL_REFUSED: "refused",
   ERR_CONFLICT: "failed",
   ERR_CONSOLE_UNAVAILABLE: "failed",

@@ -1,4 +1,4 @@
-import type { FleetBuiltImage } from "../fleet/fleet.js";
+import type { FleetRuntimeImage } from "../fleet/fleet.js";
 import { openFleet } from "../fleet/open-fleet.js";
 import { formatAge, formatBytes } from "../output/quantity.js";
 import type { CommandResult } from "../output/reporter.js";
@@ -15,25 +15,29 @@ export async function images(context: CommandContext): Promise<CommandResult> {
 }
 
 export function formatImages(
-  images: readonly FleetBuiltImage[],
+  images: readonly FleetRuntimeImage[],
   now: number,
   style: Style,
 ): string {
   if (images.length === 0) return "No images were built here. `build <runtime>` builds one.";
+  const age = (at: number | undefined): string => (at === undefined ? "-" : formatAge(now - at));
   return formatTable(
     images,
     [
       { title: "RUNTIME", cell: ({ runtime }) => runtime },
-      { title: "COMMIT", cell: ({ revision }) => revision.slice(0, 12) },
-      { title: "IMAGE", cell: ({ imageId }) => imageId.replace("sha256:", "").slice(0, 12) },
-      { title: "PLATFORM", cell: ({ platform }) => platform ?? "native" },
-      { title: "SIZE", cell: ({ sizeBytes }) => formatBytes(sizeBytes), align: "right" },
-      { title: "BUILT", cell: ({ builtAt }) => formatAge(now - builtAt), align: "right" },
+      { title: "COMMIT", cell: ({ revision }) => revision?.slice(0, 12) ?? "-" },
       {
-        title: "USED",
-        cell: ({ usedAt }) => (usedAt === undefined ? "-" : formatAge(now - usedAt)),
+        title: "IMAGE",
+        cell: ({ imageId }) => imageId?.replace("sha256:", "").slice(0, 12) ?? "-",
+      },
+      { title: "PLATFORM", cell: ({ platform }) => platform ?? "native" },
+      {
+        title: "SIZE",
+        cell: ({ sizeBytes }) => (sizeBytes === undefined ? "-" : formatBytes(sizeBytes)),
         align: "right",
       },
+      { title: "BUILT", cell: ({ builtAt }) => age(builtAt), align: "right" },
+      { title: "USED", cell: ({ usedAt }) => age(usedAt), align: "right" },
       { title: "USED BY", cell: ({ usedBy }) => usedBy?.join(" ") || "-" },
     ],
     style.strong,

@@ -120,13 +120,10 @@ export interface Fleet extends AsyncDisposable {
     request: RemoveRequest,
   ): Promise<readonly Removed[]>;
   sweep(request: SweepRequest): Promise<SweepResult>;
-  images(): Promise<readonly FleetBuiltImage[]>;
+  images(): Promise<readonly FleetRuntimeImage[]>;
 }
 
-/** An image that was built for a runtime, as `images` lists it. */
-export type FleetBuiltImage = Pick<
-  LocalImage,
-  "runtime" | "revision" | "imageId" | "platform" | "sizeBytes" | "builtAt"
-> & {
+/** An image of a runtime: one that was built here, or that workspaces of a server use. */
+export type FleetRuntimeImage = Pick<LocalImage, "runtime"> & {
   readonly [Key in keyof LocalImage]?: LocalImage[Key] | undefined;
 };

@@ -111,13 +111,18 @@ export const sweepAnswer = z.object({
   failed: z.array(named.extend({ code: name })),
 });
 
-export const imageAnswer = z.object({
-  runtime: name,
-  revision: name,
-  image_id: name,
-  platform: name.nullable(),
-  size_bytes: z.number().nonnegative(),
-  built_at: moment,
-  used_at: moment.nullish(),
-  used_by: z.array(name).optional(),
+export const imagesAnswer = z.object({
+  runtimes: z.array(
+    z.object({
+      runtime: name,
+      in_use: z.array(
+        z.object({
+          image: name.nullable(),
+          image_id: name.nullable(),
+          revision: name.nullable(),
+          workspace_ids: z.array(z.uuid()),
+        }),
+      ),
+    }),
+  ),
 });

@@ -6,7 +6,7 @@ import type { Fleet, FleetWorkspace, Removed } from "../fleet/fleet.js";
 import type { CommandContext } from "../run-command.js";
 import {
   begun,
-  imageAnswer,
+  imagesAnswer,
   sweepAnswer,
   workspaceAnswer,
   type WorkspaceAnswer,
@@ -156,22 +156,21 @@ export function createRemoteFleet(context: CommandContext, client: ServerClient)
       };
     },
     async images() {
-      const images = await client.call({
+      const { runtimes } = await client.call({
         method: "GET",
         path: "/images",
-        answer: z.array(imageAnswer),
+        answer: imagesAnswer,
         signal,
       });
-      return images.map((image) => ({
-        runtime: image.runtime,
-        revision: image.revision,
-        imageId: image.image_id,
-        platform: image.platform ?? undefined,
-        sizeBytes: image.size_bytes,
-        builtAt: Date.parse(image.built_at),
-        usedAt: image.used_at ? Date.parse(image.used_at) : undefined,
-        usedBy: image.used_by,
-      }));
+      return runtimes.flatMap(({ runtime, in_use: used }) =>
+        used.map((image) => ({
+          runtime,
+          ref: image.image ?? undefined,
+          imageId: image.image_id ?? undefined,
+          revision: image.revision ?? undefined,
+          usedBy: image.workspace_ids,
+        })),
+      );
     },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
