@@ -46,6 +46,8 @@ describe("grammar", () => {
     ["sweep"],
     ["tiers"],
     ["doctor"],
+    ["login"],
+    ["logout"],
   ])("%s takes --json", async (...argv) => {
     const [command, ...rest] = argv;
     expect(await parse(...argv)).toMatchObject({ name: command, json: false });

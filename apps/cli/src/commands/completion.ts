@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { bashScript } from "../completion/bash.js";
 import { fishScript } from "../completion/fish.js";
-import { readShape } from "../completion/shape.js";
+import { readGlobalOptions, readShape } from "../completion/shape.js";
 import { SHELLS, type Shell } from "../completion/shells.js";
 import { zshScript } from "../completion/zsh.js";
 import { CliError } from "../errors.js";
@@ -21,6 +21,6 @@ export function completion(program: CommandUnknownOpts, name: string): CommandRe
       hint: `Give one of ${SHELLS.join(", ")}.`,
     });
   }
-  const script = SCRIPTS[shell](program.name(), readShape(program));
+  const script = SCRIPTS[shell](program.name(), readShape(program), readGlobalOptions(program));
   return { data: { shell, script }, text: () => script.trimEnd() };
 }

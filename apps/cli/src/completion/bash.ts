@@ -1,8 +1,12 @@
-import { flagsOf, type CommandShape } from "./shape.js";
+import { flagsOf, type CommandShape, type OptionShape } from "./shape.js";
 import { SHELLS } from "./shells.js";
 
 /** A completion script for bash 3.2 and newer. */
-export function bashScript(program: string, commands: readonly CommandShape[]): string {
+export function bashScript(
+  program: string,
+  commands: readonly CommandShape[],
+  globals: readonly OptionShape[],
+): string {
   const fn = `_${program.replaceAll("-", "_")}`;
   const cases = commands.map(
     (command) => `    ${command.name})
@@ -21,17 +25,26 @@ ${fn}() {
   local candidates=()
   COMPREPLY=()
 
+  local globals=" ${flagsOf({ options: globals }, ({ takesValue }) => takesValue).join(" ")} "
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     if [[ -z $command ]]; then
-      [[ $word == -* ]] || command="$word"
+      if [[ $globals == *" $word "* ]]; then
+        i=$((i + 1))
+      elif [[ $word != -* ]]; then
+        command="$word"
+      fi
     elif [[ $word == -- ]]; then
       return
     fi
   done
 
+  if [[ -z $command ]] && ((COMP_CWORD > 1)) && [[ $globals == *" \${COMP_WORDS[COMP_CWORD - 1]} "* ]]; then
+    compopt -o default 2>/dev/null
+    return
+  fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} help --help --version" -- "$current"))
+    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} help ${flagsOf({ options: globals }, () => true).join(" ")} --help --version" -- "$current"))
     return
   fi
 

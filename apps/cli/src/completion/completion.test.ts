@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createProgram, PROGRAM_NAME } from "../program.js";
 import { bashScript } from "./bash.js";
 import { fishScript } from "./fish.js";
-import { readShape } from "./shape.js";
+import { readGlobalOptions, readShape } from "./shape.js";
 import { zshScript } from "./zsh.js";
 
 const program = createProgram({
@@ -17,6 +17,7 @@ const program = createProgram({
   run: () => Promise.resolve(),
 });
 const shape = readShape(program);
+const globals = readGlobalOptions(program);
 
 function has(shell: string): boolean {
   try {
@@ -79,7 +80,7 @@ describe.skipIf(!has("bash"))("bash", () => {
   const complete = (...words: string[]): Promise<string[]> =>
     run(
       "bash",
-      `${bashScript(PROGRAM_NAME, shape)}
+      `${bashScript(PROGRAM_NAME, shape, globals)}
 COMP_WORDS=(${[PROGRAM_NAME, ...words].map((word) => `'${word}'`).join(" ")})
 COMP_CWORD=${words.length}
 _molecule_provisioner
@@ -88,7 +89,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
 
   it("is accepted by the shell", async () => {
     const path = join(directory, "completion.bash");
-    await writeFile(path, bashScript(PROGRAM_NAME, shape));
+    await writeFile(path, bashScript(PROGRAM_NAME, shape, globals));
     await promisify(execFile)("bash", ["-n", path]);
   });
   it("offers commands", async () => {
@@ -97,7 +98,20 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
   });
   it("offers options of the command", async () => {
     expect(await complete("up", "--work")).toEqual(["--workspace-path", "--workspace-access"]);
-    expect(await complete("ls", "--")).toEqual(["--quiet", "--json", "--help"]);
+    expect(await complete("ls", "--")).toEqual([
+      "--quiet",
+      "--json",
+      "--server",
+      "--token-file",
+      "--local",
+      "--help",
+    ]);
+  });
+  it("knows a server before the command from the command", async () => {
+    expect(await complete("--ser")).toEqual(["--server"]);
+    expect(await complete("--server", "")).toEqual([]);
+    expect(await complete("--server", "http://x", "re")).toEqual(["restart"]);
+    expect(await complete("--local", "rm", "o")).toEqual(["other"]);
   });
   it("offers live workspaces, quoted, and runtimes", async () => {
     expect(await complete("rm", "")).toEqual(["helper", "my\\ helper", "other"]);
@@ -118,7 +132,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
 describe.skipIf(!has("zsh"))("zsh", () => {
   it("is accepted by the shell", async () => {
     const path = join(directory, "completion.zsh");
-    await writeFile(path, zshScript(PROGRAM_NAME, shape));
+    await writeFile(path, zshScript(PROGRAM_NAME, shape, globals));
     await promisify(execFile)("zsh", ["-n", path]);
     expect(
       await run("zsh", `autoload -U compinit && compinit -u && source ${path} && echo loaded`),
@@ -128,7 +142,10 @@ describe.skipIf(!has("zsh"))("zsh", () => {
 
 describe.skipIf(!has("fish"))("fish", () => {
   const complete = (line: string): Promise<string[]> =>
-    run("fish", `${fishScript(PROGRAM_NAME, shape)}\ncomplete -C '${PROGRAM_NAME} ${line}'`);
+    run(
+      "fish",
+      `${fishScript(PROGRAM_NAME, shape, globals)}\ncomplete -C '${PROGRAM_NAME} ${line}'`,
+    );
 
   it("offers commands, options, workspaces and runtimes", async () => {
     expect((await complete("rest")).join()).toContain("restart");

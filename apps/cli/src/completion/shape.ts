@@ -38,22 +38,35 @@ export function readShape(program: CommandUnknownOpts): readonly CommandShape[] 
       return {
         name: command.name(),
         description: command.description(),
-        options: command.options
-          .filter((option) => !option.hidden)
-          .map((option) => ({
-            long: option.long,
-            short: option.short,
-            description: option.description,
-            takesValue: option.required || option.optional,
-          })),
+        options: [
+          ...command.options.filter((option) => !option.hidden).map(toShape),
+          ...readGlobalOptions(program),
+        ],
         operand,
         repeated: first?.variadic === true || operand === "paths",
       };
     });
 }
 
+/** Options that may stand before the name of a command as well as behind it. */
+export function readGlobalOptions(program: CommandUnknownOpts): readonly OptionShape[] {
+  return program.options.filter(({ long }) => long !== "--version").map(toShape);
+}
+
+function toShape(option: CommandUnknownOpts["options"][number]): OptionShape {
+  return {
+    long: option.long,
+    short: option.short,
+    description: option.description,
+    takesValue: option.required || option.optional,
+  };
+}
+
 /** Flags of a command, long and short. */
-export function flagsOf(command: CommandShape, only: (option: OptionShape) => boolean): string[] {
+export function flagsOf(
+  command: Pick<CommandShape, "options">,
+  only: (option: OptionShape) => boolean,
+): string[] {
   return command.options
     .filter(only)
     .flatMap(({ long, short }) => [long, short])

@@ -2,7 +2,11 @@ import type { CommandShape, OptionShape } from "./shape.js";
 import { SHELLS } from "./shells.js";
 
 /** A completion script for zsh, to be sourced or put into a directory of `fpath`. */
-export function zshScript(program: string, commands: readonly CommandShape[]): string {
+export function zshScript(
+  program: string,
+  commands: readonly CommandShape[],
+  globals: readonly OptionShape[],
+): string {
   const fn = `_${program.replaceAll("-", "_")}`;
   const cases = commands.map((command) => {
     const specs = command.options.flatMap(optionSpecs);
@@ -32,7 +36,7 @@ ${fn}_paths() {
 ${fn}() {
   local words_program=\${words[1]} curcontext=$curcontext state line
   typeset -A opt_args
-  _arguments -C '1: :->command' '*:: :->operands'
+  _arguments -C ${globals.flatMap(optionSpecs).map(quote).join(" ")} '1: :->command' '*:: :->operands'
   case $state in
     command)
       local -a commands
