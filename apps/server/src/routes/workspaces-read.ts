@@ -8,6 +8,7 @@ import {
 import { stateAnswer, stateGoneAnswer } from "../api/workspace-answers.js";
 import { listWorkspacesQuery, MOST_LISTED, workspaceParams } from "../api/workspace-query.js";
 import { ownWorkspaceView, publicWorkspaceView, workspaceView } from "../api/workspace-view.js";
+import { requireAgent } from "../access/require-agent.js";
 import type { App } from "../app.js";
 import type { ServerContext } from "../server-context.js";
 import { findWorkspaceRow } from "../store/workspaces.js";
@@ -16,7 +17,8 @@ import { workspaceNotFound } from "../workspaces/lock-workspace.js";
 import { formatCursor, parseCursor } from "../workspaces/page-cursor.js";
 
 /** What workspaces there are, and what is known of them. */
-export function registerWorkspaceReading(app: App, { store, templates }: ServerContext): void {
+export function registerWorkspaceReading(app: App, context: ServerContext): void {
+  const { store, templates } = context;
   app.get(
     "/workspaces",
     {
@@ -77,7 +79,7 @@ export function registerWorkspaceReading(app: App, { store, templates }: ServerC
   app.get(
     "/workspaces/:id/state",
     {
-      config: { access: "workspace" },
+      config: { access: "registry" },
       schema: {
         tags: ["workspaces"],
         summary: "Whether a workspace is there and paused",
@@ -85,7 +87,9 @@ export function registerWorkspaceReading(app: App, { store, templates }: ServerC
         response: { 200: stateAnswer, 404: stateGoneAnswer },
       },
     },
-    async ({ params }, reply) => {
+    async (request, reply) => {
+      const { params } = request;
+      await requireAgent(context, request, params.id);
       const row = await findWorkspaceRow(store.db, params.id);
       if (row === undefined || row.status === "removed") {
         const { message, code } = workspaceNotFound(params.id);
