@@ -40,7 +40,7 @@ export const LOOPS = {
     intervalMs: 600_000,
     timeoutMs: 120_000,
     perHost: false,
-    rule: "Events, finished operations, builds and revoked tokens go after ACTIVITY_RETENTION_DAYS, idempotency keys after a day, server processes after an hour of silence.",
+    rule: "Events, finished operations, builds and revoked tokens go after ACTIVITY_RETENTION_DAYS, idempotency keys after a day.",
   },
 } as const satisfies Readonly<Record<string, LoopCadence>>;
 export type LoopName = keyof typeof LOOPS;

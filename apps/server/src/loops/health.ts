@@ -43,12 +43,13 @@ export function createHealthLoop(
   let isAllDue = true;
   let allSeenAt = 0;
 
+  /** Undefined: all of them. A run that nothing was noticed before is one that was due. */
   const takeNoticed = (): readonly string[] | undefined => {
     const now = context.clock.monotonic();
     const ids = [...noticed];
     noticed = new Set();
-    // A look at all that comes a little early is better than one that is put off by every notice.
-    if (!isAllDue && now - allSeenAt < cadence.intervalMs * 0.9) return ids;
+    // Notices without end must not put off a look at all.
+    if (!isAllDue && ids.length > 0 && now - allSeenAt < cadence.intervalMs) return ids;
     isAllDue = false;
     allSeenAt = now;
     return undefined;
@@ -180,7 +181,6 @@ async function findCandidates(
   hostId: string,
   ids: readonly string[] | undefined,
 ): Promise<readonly Candidate[]> {
-  if (ids !== undefined && ids.length === 0) return [];
   const which = ids === undefined ? sql`true` : sql`w.id::text in (${sqlList(ids)})`;
   const rows = await queryRows<{
     id: string;

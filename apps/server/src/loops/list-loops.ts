@@ -56,6 +56,6 @@ export function isStale(
 }
 
 /** A timestamp as ISO 8601 in UTC, the same from every driver. */
-export function isoOf(moment: SQL): SQL {
+function isoOf(moment: SQL): SQL {
   return sql`to_char(${moment} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }

@@ -8,7 +8,7 @@ import { lockWorkspace } from "../workspaces/lock-workspace.js";
 import { cadenceOf } from "./cadence.js";
 import { sqlList } from "./sql-list.js";
 import type { Loop } from "./loop.js";
-import { judgeProvision, provisionTimeoutMs, type ProvisionVerdict } from "./judge-provision.js";
+import { judgeProvision, provisionTimeoutMs } from "./judge-provision.js";
 
 const ACTOR = "system:provision-deadlines";
 /** How long a cancelled operation may take to end before the next round looks again. */
@@ -39,41 +39,38 @@ export function createProvisionDeadlinesLoop(options: ProvisionDeadlinesOptions)
   const { config, operations, store } = options.context;
   const { db } = store;
 
-  const judge = async (
-    candidate: Candidate,
-    timeouts: ReadonlyMap<string, number>,
-  ): Promise<{ readonly verdict: ProvisionVerdict; readonly timeoutMs: number }> => {
-    const timeoutMs = provisionTimeoutMs({
-      runtime: candidate.runtime,
-      configuredMs: config.provisionTimeoutMs,
-      templateMs: timeouts.get(candidate.runtime),
-    });
-    return { verdict: judgeProvision(toFacts(candidate), timeoutMs), timeoutMs };
+  /** All at once: a worker that is gone keeps nobody else waiting. */
+  const cancelAll = async (ids: readonly string[], signal: AbortSignal): Promise<void> => {
+    for (const id of ids) await operations.cancel(id, { actor: ACTOR });
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(CANCEL_MS)]);
+    await Promise.all(ids.map((id) => operations.settled(id, { signal: patience })));
+    signal.throwIfAborted();
   };
 
   return {
     ...cadenceOf("provision-deadlines"),
     async run({ signal }) {
       const timeouts = await options.templateTimeouts();
-      const candidates = await findProvisioning(db);
-      let cancelled = 0;
+      const judged = (await findProvisioning(db)).map((candidate) => {
+        const { id, runtime, operation_id: operationId } = candidate;
+        const timeoutMs = provisionTimeoutMs({
+          runtime,
+          configuredMs: config.provisionTimeoutMs,
+          templateMs: timeouts.get(runtime),
+        });
+        const verdict = judgeProvision(toFacts(candidate), timeoutMs);
+        return { id, runtime, operationId, timeoutMs, verdict };
+      });
+      const stuck = judged
+        .filter(({ verdict }) => verdict === "cancel")
+        .flatMap(({ operationId }) => operationId ?? []);
+      await cancelAll(stuck, signal);
       let failed = 0;
-      for (const candidate of candidates) {
+      for (const { id, verdict, ...rest } of judged) {
         signal.throwIfAborted();
-        const { id } = candidate;
-        const { verdict, timeoutMs } = await judge(candidate, timeouts);
-        if (verdict === "leave") continue;
-        if (verdict === "cancel" && candidate.operation_id !== null) {
-          cancelled += 1;
-          await operations.cancel(candidate.operation_id, { actor: ACTOR });
-          await operations.settled(candidate.operation_id, {
-            signal: AbortSignal.any([signal, AbortSignal.timeout(CANCEL_MS)]),
-          });
-          signal.throwIfAborted();
-        }
-        if (await failLost(db, id, { timeoutMs, runtime: candidate.runtime })) failed += 1;
+        if (verdict !== "leave" && (await failLost(db, id, rest))) failed += 1;
       }
-      return { provisioning: candidates.length, cancelled, failed };
+      return { provisioning: judged.length, cancelled: stuck.length, failed };
     },
   };
 }

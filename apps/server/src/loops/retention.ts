@@ -63,12 +63,6 @@ function expiries(retentionDays: number): readonly Expiry[] {
       where: sql`created_at < now() - interval '24 hours'`,
     },
     {
-      what: "server_instances",
-      table: sql`server_instances`,
-      key: id,
-      where: sql`seen_at < now() - interval '1 hour'`,
-    },
-    {
       what: "loops",
       table: sql`loops`,
       key: sql`name`,

@@ -1,15 +1,12 @@
-import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { App } from "../app.js";
-import { isoOf, listLoops, loopView } from "../loops/list-loops.js";
+import { listLoops, loopView } from "../loops/list-loops.js";
 import { recordSweep } from "../loops/orphans.js";
 import { sweepOrphans } from "../loops/sweep-orphans.js";
 import type { ServerContext } from "../server-context.js";
-import { queryRows, type Database } from "../store/database.js";
+import { listServerInstances } from "../store/server-instances.js";
 import { requesterOf } from "../workspaces/requester.js";
 
-/** A process that said nothing for longer is not shown. */
-const SEEN_WITHIN = "1 minute";
 const SWEEP_MS = 120_000;
 
 const instanceView = z
@@ -56,11 +53,18 @@ export function registerAdminLiveness(app: App, context: ServerContext): void {
       },
     },
     async () => {
-      const [loops, instances] = await Promise.all([
-        listLoops(db),
-        listInstances(db, context.instanceId),
-      ]);
-      return { loops, instances };
+      const [loops, instances] = await Promise.all([listLoops(db), listServerInstances(db)]);
+      return {
+        loops,
+        instances: instances.map(({ id, hostId, url, startedAt, seenAt }) => ({
+          id,
+          host_id: hostId,
+          url,
+          started_at: startedAt.toISOString(),
+          seen_at: seenAt.toISOString(),
+          is_this: id === context.instanceId,
+        })),
+      };
     },
   );
 
@@ -106,18 +110,4 @@ function show<Named extends { readonly workspaceId: string | undefined }>({
   ...rest
 }: Named) {
   return { ...rest, workspace_id: workspaceId ?? null };
-}
-
-async function listInstances(
-  db: Database,
-  instanceId: string,
-): Promise<z.infer<typeof instanceView>[]> {
-  const rows = await queryRows<Omit<z.infer<typeof instanceView>, "is_this">>(
-    db,
-    sql`
-      select id, host_id, url, ${isoOf(sql`started_at`)} as started_at, ${isoOf(sql`seen_at`)} as seen_at
-      from server_instances where seen_at > now() - ${SEEN_WITHIN}::interval
-      order by started_at, id`,
-  );
-  return rows.map((row) => ({ ...row, is_this: row.id === instanceId }));
 }
