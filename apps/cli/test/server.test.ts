@@ -19,7 +19,10 @@ const WORKSPACE = {
 /** One workspace, one token. */
 function startServer(): Promise<FakeServer> {
   return startFakeServer((request, response) => {
-    if (request.headers.authorization !== `Bearer ${TOKEN}`) {
+    if (request.path === "/health") sendJson(response, 200, { status: "ok" });
+    else if (request.path === "/ready") {
+      sendJson(response, 200, { status: "degraded", parts: { store: "ok", engine: "failed" } });
+    } else if (request.headers.authorization !== `Bearer ${TOKEN}`) {
       sendJson(response, 401, { error: "A token is needed.", code: "ERR_UNAUTHENTICATED" });
     } else if (request.path === "/workspaces") sendJson(response, 200, [WORKSPACE]);
     else sendJson(response, 404, { error: "no such route", code: "ERR_ROUTE_NOT_FOUND" });
@@ -198,6 +201,20 @@ describe("what a server cannot do", () => {
     const done = await run(["up", "hello", "--json", "--tier", "3", "--server", server.url]);
     expect(done.exitCode).toBe(3);
     expect(lastLine(done)).toMatchObject({ code: "ERR_CLI_TIER_REFUSED" });
+  });
+
+  it("doctor looks at the server instead of this machine", async () => {
+    const statuses = async () => {
+      const last = lastLine(await run(["doctor", "--json", "--server", server.url]));
+      const checks = last["checks"] as readonly { name: string; status: string }[];
+      return Object.fromEntries(checks.map(({ name, status }) => [name, status]));
+    };
+    expect(await statuses()).toEqual({ server: "ok", ready: "warning", token: "failed" });
+    await login();
+    expect(await statuses()).toEqual({ server: "ok", ready: "warning", token: "ok" });
+    await server[Symbol.asyncDispose]();
+    expect(await statuses()).toEqual({ server: "failed", ready: "skipped", token: "skipped" });
+    server = await startServer();
   });
 
   it("tiers and plan need neither server nor engine", async () => {

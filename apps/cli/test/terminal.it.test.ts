@@ -1,6 +1,10 @@
 import { findTestEngine, recordSkip } from "@molecule-ai/testkit";
 import { execFileSync, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sendJson, startFakeServer } from "./support/fake-server.js";
 import { programArguments } from "./support/run-cli.js";
 import { AGENT, createWorld, type World } from "./support/world.js";
 
@@ -23,7 +27,7 @@ interface Session {
 
 /** The program on a terminal of 30 rows and 100 columns. */
 async function onTerminal(
-  world: World,
+  world: Pick<World, "env">,
   args: readonly string[],
   options: {
     readonly env?: Readonly<Record<string, string>>;
@@ -122,5 +126,40 @@ describe.skipIf(engine.skip !== undefined || !hasScript())("on a terminal", () =
     expect((await onTerminal(world, ["logs", "evil"])).screen).toBe("abc\r\n");
     // Into a pipe it goes as it came.
     expect((await world.cli(["logs", "evil"])).stdout).toBe("a\u001b[2Jb\u001b]0;owned\u0007c\n");
+  });
+});
+
+describe.skipIf(!hasScript())("login on a terminal", () => {
+  it("asks for the token, shows nothing of it, and takes corrections", async () => {
+    const home = await mkdtemp(join(tmpdir(), "cli-login-"));
+    await using server = await startFakeServer((request, response) => {
+      const isKnown = request.headers.authorization === "Bearer token-0123456789";
+      if (isKnown) sendJson(response, 200, []);
+      else sendJson(response, 401, { error: "no", code: "ERR_UNAUTHENTICATED" });
+    });
+    try {
+      const { exitCode, screen } = await onTerminal(
+        { env: { HOME: home, PATH: process.env["PATH"] ?? "" } },
+        ["login", "--server", server.url],
+        {
+          type: [{ when: /Token for /, keys: "mistake\u0015token-01234567xx\u007f\u007f89\r" }],
+        },
+      );
+      expect(exitCode, screen).toBe(0);
+      expect(screen).toContain("Logged in");
+      expect(screen).not.toMatch(/mistake|token-0/);
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  });
+
+  it("ends on Ctrl-C, with the terminal as it was", async () => {
+    const { exitCode, screen } = await onTerminal(
+      { env: { HOME: "/nowhere", PATH: process.env["PATH"] ?? "" } },
+      ["login", "--server", "http://127.0.0.1:1"],
+      { type: [{ when: /Token for /, keys: "tok\u0003" }] },
+    );
+    expect(exitCode, screen).toBe(130);
+    expect(screen).toContain("ERR_CLI_INTERRUPTED");
   });
 });

@@ -16,17 +16,31 @@ import { EXIT } from "../exit-codes.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
 import { formatFields } from "../output/table.js";
+import { chooseServer, type ServerAddress } from "../remote/server-address.js";
 import type { CommandContext } from "../run-command.js";
 
 /** `doctor`: every check is made, whatever became of the others. */
 export async function doctor(context: CommandContext): Promise<CommandResult> {
-  const checks = await examine(context);
+  const address = chooseServer(context.choice, context.settings.serverUrl);
+  const checks = await (address === undefined ? examine(context) : examineServer(context, address));
   const failed = checks.filter(({ status }) => status === "failed").length;
   return {
     data: { checks },
     text: (style) => formatChecks(checks, style),
     exitCode: failed > 0 ? EXIT.failed : undefined,
   };
+}
+
+async function examineServer(
+  context: CommandContext,
+  address: ServerAddress,
+): Promise<readonly Check[]> {
+  const [{ openServer }, { checkServer }] = await Promise.all([
+    import("../remote/open-server.js"),
+    import("../doctor/server-checks.js"),
+  ]);
+  await using client = await openServer(context, address);
+  return await checkServer(client, context.signal);
 }
 
 async function examine(context: CommandContext): Promise<readonly Check[]> {

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { CliError } from "../errors.js";
 import type { CommandResult } from "../output/reporter.js";
 import { warnWhenOpen } from "../remote/open-server.js";
@@ -6,6 +5,7 @@ import { createServerClient } from "../remote/server-client.js";
 import { requireServer } from "../remote/require-server.js";
 import { openStoredTokens } from "../remote/stored-tokens.js";
 import { parseToken } from "../remote/token.js";
+import { readWorkspacePage } from "../remote/workspace-page.js";
 import type { CommandContext } from "../run-command.js";
 import { readHiddenLine, readStdin } from "../terminal-session.js";
 
@@ -32,13 +32,7 @@ export async function login(context: CommandContext): Promise<CommandResult> {
   context.redactor.add(token);
   warnWhenOpen(context.onEvent, address);
   await using client = createServerClient({ address, token, clock: context.clock });
-  await client.call({
-    method: "GET",
-    path: "/workspaces",
-    query: { limit: "1" },
-    answer: z.array(z.unknown()),
-    signal: context.signal,
-  });
+  await readWorkspacePage(client, { limit: "1", signal: context.signal });
   const stored = openStoredTokens(context.settings.configDirectory);
   await stored.store(origin, token);
   return {

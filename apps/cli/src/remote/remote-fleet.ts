@@ -17,6 +17,7 @@ import { remoteRestart } from "./remote-restart.js";
 import { remoteUp } from "./remote-up.js";
 import { refuseOptions } from "./refuse-options.js";
 import type { ServerClient } from "./server-client.js";
+import { readWorkspacePage } from "./workspace-page.js";
 import { toFleetDetails, toFleetWorkspace } from "./workspace-facts.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -55,13 +56,7 @@ export function createRemoteFleet(context: CommandContext, client: ServerClient)
     const workspaces: FleetWorkspace[] = [];
     let cursor: string | undefined;
     do {
-      const { value, next } = await client.page({
-        method: "GET",
-        path: "/workspaces",
-        query: { limit: PAGE, cursor },
-        answer: z.array(workspaceAnswer),
-        signal,
-      });
+      const { value, next } = await readWorkspacePage(client, { limit: PAGE, cursor, signal });
       workspaces.push(...value.map(learn));
       cursor = value.length === 0 ? undefined : next;
     } while (cursor !== undefined);
