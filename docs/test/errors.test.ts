@@ -4,7 +4,7 @@ import { firstCodeCells, readDoc, readSources } from "./sources.js";
 const documented = firstCodeCells(readDoc("errors.md"));
 const thrown = new Set(
   readSources().flatMap(({ text }) =>
-    [...text.matchAll(/["'`](ERR_[A-Z0-9_]+)["'`]/g)].map((match) => match[1] ?? ""),
+    [...text.matchAll(/["'`](ERR_[A-Z0-9_]*[A-Z0-9])["'`]/g)].map((match) => match[1] ?? ""),
   ),
 );
 

@@ -15,7 +15,7 @@ function codesInSources(): string[] {
     for (const entry of readdirSync(source, { recursive: true, encoding: "utf8" })) {
       if (!entry.endsWith(".ts") || entry.endsWith(".test.ts")) continue;
       const text = readFileSync(join(source, entry), "utf8");
-      for (const [, code] of text.matchAll(/"(ERR_[A-Z0-9_]+)"/g)) codes.add(code ?? "");
+      for (const [, code] of text.matchAll(/"(ERR_[A-Z0-9_]*[A-Z0-9])"/g)) codes.add(code ?? "");
     }
   }
   return [...codes].sort();
