@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { get } from "node:http";
+import { get, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeFleet } from "./fleet.js";
 import { atMost, expectStatus, quantile, type Figure, type LoadScenario } from "./load-scenario.js";
@@ -17,7 +17,7 @@ async function listen(server: ServerProcess, arrivals: Map<string, number[]>): P
         agent: false,
         headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: "text/event-stream" },
       });
-      const [response] = (await once(request, "response")) as [import("node:http").IncomingMessage];
+      const [response] = (await once(request, "response")) as [IncomingMessage];
       if (response.statusCode !== 200) throw new Error(`stream answered ${response.statusCode}`);
       response.setEncoding("utf8");
       response.on("data", (text: string) => {
