@@ -80,7 +80,7 @@ describe("PATCH /workspaces/:id", () => {
     expect((await eventsOf(server, id)).at(-1)).toMatchObject({
       event_type: "WORKSPACE_UPDATED",
       actor: "admin",
-      payload: { fields: ["name", "role", "x", "y", "collapsed"] },
+      payload: { fields: ["name", "role", "collapsed", "x", "y"] },
     });
   });
 

@@ -124,7 +124,7 @@ async function chooseRuntime(
   if (named !== undefined && template === undefined) {
     if (said === undefined) {
       throw new ServerError("ERR_REQUEST_INVALID", `There is no template ${named}.`, {
-        hint: "GET /templates lists them; a template that is not there needs a runtime beside it.",
+        hint: "Name a directory below CONFIGS_DIR, or give the runtime beside it.",
         details: { template: named },
       });
     }
