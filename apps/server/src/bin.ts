@@ -5,12 +5,16 @@ import { readServerConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { serve } from "./serve.js";
 
+const LAST_RESORT_MS = 5000;
+
 const [command, ...args] = process.argv.slice(2);
 try {
   const config = readServerConfig();
   if (command === undefined) {
     const server = await serve(config);
     const stop = (): void => {
+      // Whatever cannot be closed must not keep the process: the store is consistent at any moment.
+      setTimeout(() => process.exit(1), config.shutdownGraceMs + LAST_RESORT_MS).unref();
       void server.stop();
     };
     process.on("SIGTERM", stop);

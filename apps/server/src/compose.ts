@@ -10,11 +10,18 @@ import { createHostLink } from "./host/create-host-link.js";
 import type { HostLink } from "./host/host.js";
 import { readInstallId } from "./install-id.js";
 import { createLogger } from "./logger.js";
-import type { OperationQueue } from "./operations/operation.js";
+import { startLoops } from "./loops/start-loops.js";
+import { createOperationQueue } from "./operations/create-operation-queue.js";
+import { createOperationRunner } from "./operations/create-operation-runner.js";
+import { createWorker } from "./operations/create-worker.js";
+import type { RunnerContext } from "./operations/runner-context.js";
+import { createStageDeadlines } from "./operations/stage-deadlines.js";
+import { resealSecrets } from "./secrets/reseal.js";
 import { openSecretBox } from "./secrets/secret-box.js";
 import { createSecretStore } from "./secrets/secret-store.js";
 import type { ServerContext } from "./server-context.js";
 import { createTemplateCatalog } from "./templates/template-catalog.js";
+import { registerServerInstance } from "./store/server-instances.js";
 import { openStore, type Store } from "./store/open-store.js";
 
 /** A server that is wired and neither listens nor works yet. Dispose it when it is not served. */
@@ -25,19 +32,18 @@ export interface Server extends AsyncDisposable {
    * Begins to work: connects to the engine, takes operations, runs the loops. `port` is the one
    * that was bound: agents are told it.
    */
-  work(options: { readonly port: number }): void;
+  work(options: { readonly port: number }): Promise<void>;
   /**
-   * Ends the work: operations under way are handed back to the queue. Requests are still answered,
-   * but their streams end.
+   * Ends the work: what does not end within `graceMs` is handed back to the queue. Requests are still
+   * answered, but their streams end. Idempotent.
    */
-  rest(): Promise<void>;
+  rest(options: { readonly graceMs: number }): Promise<void>;
 }
 
 /** What takes the place of what would be made; each stays its owner's to dispose. */
 export interface ServerParts {
   readonly store?: Store | undefined;
   readonly host?: HostLink | undefined;
-  readonly operations?: OperationQueue | undefined;
   readonly logger?: FastifyBaseLogger | undefined;
   /** Hears what only the person who starts the server may know; undefined prints it. */
   readonly tell?: ((line: string) => void) | undefined;
@@ -55,6 +61,9 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
   const logger = parts.logger ?? createLogger({ level: config.logLevel, redactor });
   const shutdown = new AbortController();
   const owned: AsyncDisposable[] = [];
+  /** What `work` began, apart from the worker. */
+  const working: AsyncDisposable[] = [];
+  let resting: Promise<void> | undefined;
   const dispose = async (): Promise<void> => {
     shutdown.abort();
     for (let part = owned.pop(); part !== undefined; part = owned.pop()) {
@@ -91,7 +100,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       connect = (port) => link.connect({ port });
       host = link;
     }
-    const context: ServerContext = {
+    const base: RunnerContext = {
       config,
       instanceId: randomUUID(),
       installId,
@@ -100,22 +109,61 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       secrets,
       tokens,
       templates: createTemplateCatalog(config.configsDirectory),
-      operations: parts.operations ?? noQueue(),
       runtimes: runtimesFromEnv(config.env),
       clock,
       redactor,
       logger,
       shutdown: shutdown.signal,
     };
+    const runner = createOperationRunner(base);
+    const operations = createOperationQueue({ store, runner, clock });
+    const context: ServerContext = { ...base, operations };
+    const worker = createWorker({
+      store,
+      runner,
+      host,
+      instanceId: context.instanceId,
+      limits: { total: config.operationConcurrency, perRuntime: config.runtimeConcurrency },
+      deadlines: createStageDeadlines({ overrideMs: config.provisionTimeoutMs }),
+      logger,
+      redactor,
+      clock,
+    });
+    const rest: Server["rest"] = ({ graceMs }) => {
+      shutdown.abort();
+      resting ??= (async () => {
+        await worker.drain({ graceMs });
+        for (let part = working.pop(); part !== undefined; part = working.pop()) {
+          await part[Symbol.asyncDispose]();
+        }
+      })();
+      return resting;
+    };
+    owned.push({ [Symbol.asyncDispose]: () => rest({ graceMs: 0 }) });
     const app = await createApp(context);
     owned.push({ [Symbol.asyncDispose]: () => app.close() });
     return {
       context,
       app,
-      work: ({ port }) => connect(port),
-      async rest() {
-        shutdown.abort();
+      async work({ port }) {
+        connect(port);
+        working.push(
+          await registerServerInstance({
+            db: store.db,
+            clock,
+            logger,
+            id: context.instanceId,
+            hostId: () => host.host?.id,
+            url: config.advertiseUrl ?? `http://${urlHost(config.host)}:${port}`,
+          }),
+        );
+        await worker.start();
+        working.push(await startLoops(context));
+        const { signal } = shutdown;
+        const sealing = resealSecrets({ db: store.db, box, logger, signal });
+        working.push({ [Symbol.asyncDispose]: () => sealing.then(() => undefined) });
       },
+      rest,
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
@@ -129,8 +177,8 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Until there is a queue. */
-function noQueue(): OperationQueue {
-  const refuse = (): Promise<never> => Promise.reject(new Error("There is no queue yet."));
-  return { request: refuse, cancel: refuse, get: refuse, position: refuse, settled: refuse };
+/** How a peer on this machine writes it; an address for all interfaces is none to connect to. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
 }

@@ -35,7 +35,13 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
       cause,
     });
   }
-  server.work({ port: Number(new URL(url).port) });
+  try {
+    await server.work({ port: Number(new URL(url).port) });
+  } catch (error) {
+    await server.rest({ graceMs: 0 });
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= closeWithin(config.shutdownGraceMs);
@@ -45,11 +51,18 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
     const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
     try {
       // Side by side: a request may wait for an operation that is being handed back.
-      await Promise.allSettled([app.close(), server.rest()]);
+      await Promise.allSettled([app.close(), server.rest({ graceMs: drainGraceMs(graceMs) })]);
     } finally {
       clearTimeout(force);
       await server[Symbol.asyncDispose]();
     }
   };
   return { context, url, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** What an operation needs to be taken back is kept free of the time it is given to end by itself. */
+const TAKE_BACK_MS = 6000;
+
+function drainGraceMs(graceMs: number): number {
+  return Math.max(0, graceMs - TAKE_BACK_MS);
 }

@@ -1,0 +1,142 @@
+import { eq } from "drizzle-orm";
+import type { UpResult } from "@molecule-ai/provisioner-core";
+import { ServerError } from "../errors.js";
+import type { Host } from "../host/host.js";
+import { workspaces } from "../store/schema.js";
+import { findWorkspaceRow, patchWorkspace } from "../store/workspaces.js";
+import { createBuildLogWriter, endOpenBuilds } from "./build-log-writer.js";
+import { operationParams } from "./operation-params.js";
+import type { OperationRow, RunContext } from "./operation.js";
+import type { RunnerContext } from "./runner-context.js";
+import { toSafeFailure } from "./safe-failure.js";
+import { gatherSpec } from "./start-spec.js";
+
+/** What a start came to, for the transaction that ends its operation. */
+export type StartResult =
+  | { readonly kind: "started"; readonly result: UpResult }
+  /** Nothing new was started; `isRunning` says that the agent runs as before. */
+  | { readonly kind: "not-started"; readonly isRunning: boolean };
+
+/**
+ * Provision, restart and resume: one way from the row of a workspace to an agent that answers. What
+ * ran before runs again when it fails. `report` is told what came of it, also when it rejects.
+ */
+export async function runStart(
+  context: RunnerContext,
+  operation: OperationRow,
+  run: RunContext,
+  report: (result: StartResult) => void,
+): Promise<UpResult | undefined> {
+  const { store, logger, redactor, clock } = context;
+  const { workspaceId: id, id: operationId } = operation;
+  const host = context.host.require();
+  await store.db.transaction((tx) => endOpenBuilds(tx, operationId, "cancelled"));
+  if (run.signal.aborted) {
+    await takeBack(host, operation);
+    report({ kind: "not-started", isRunning: await isAgentRunning(host, id) });
+    run.signal.throwIfAborted();
+  }
+  const builds = createBuildLogWriter({ db: store.db, operation, redactor, clock, logger });
+  try {
+    const result = await start(context, host, operation, {
+      signal: run.signal,
+      onEvent(event) {
+        builds.onEvent(event);
+        run.onEvent(event);
+      },
+    });
+    if (result === undefined) return undefined;
+    await builds.close({
+      state: "succeeded",
+      imageRef: result.image.ref,
+      revision: result.image.revision,
+    });
+    report({ kind: "started", result });
+    return result;
+  } catch (error) {
+    await builds.close({ state: run.signal.aborted ? "cancelled" : "failed" });
+    const isRunning = await isAgentRunning(host, id).catch(() => false);
+    report({ kind: "not-started", isRunning });
+    run.signal.throwIfAborted();
+    const failure = toSafeFailure(error);
+    if (failure !== error) {
+      logger.error({ err: error, operationId, workspaceId: id }, "a workspace was not started");
+    }
+    throw failure;
+  }
+}
+
+async function start(
+  context: RunnerContext,
+  host: Host,
+  operation: OperationRow,
+  run: RunContext,
+): Promise<UpResult | undefined> {
+  const { store } = context;
+  const { workspaceId: id, kind } = operation;
+  const params = operationParams.parse(operation.params);
+  const row = await findWorkspaceRow(store.db, id);
+  if (row === undefined || row.status === "removed") throw gone(id);
+  if (row.runtime === "external") return undefined;
+  if (row.provisionStartedAt === null) {
+    await patchWorkspace(store.db, id, { provisionStartedAt: new Date(context.clock.now()) });
+  }
+  const { spec, request } = await gatherSpec(context, row, params);
+  const authToken = await issueToken(context, operation);
+  if (params.reset === true) {
+    // Sessions are forgotten only where nothing uses them.
+    await host.backend.remove(id, { keepVolumes: true, signal: run.signal });
+  }
+  return host.provisioner.up(
+    { ...spec, authToken },
+    {
+      ...run,
+      ...request,
+      replace: true,
+      // The lease says that nobody else works on it.
+      takeOver: true,
+      keepImage: kind !== "provision" && params.upgrade !== true,
+    },
+  );
+}
+
+/** The token of this attempt; those of the container that runs now stay until this one has proved itself. */
+async function issueToken(context: RunnerContext, operation: OperationRow): Promise<string> {
+  const { workspaceId, id: operationId } = operation;
+  const { token } = await context.store.db.transaction(async (tx) => {
+    const [row] = await tx
+      .select({ status: workspaces.status })
+      .from(workspaces)
+      .where(eq(workspaces.id, workspaceId))
+      .for("share");
+    if (row === undefined || row.status === "removed") throw gone(workspaceId);
+    const owner = { workspaceId, operationId, createdBy: "system:worker" };
+    return context.tokens.issue(tx, owner);
+  });
+  context.redactor.add(token);
+  return token;
+}
+
+/** What a process that died in the middle left of a start that is not wanted any more. */
+async function takeBack(host: Host, { workspaceId: id, kind }: OperationRow): Promise<void> {
+  const signal = AbortSignal.timeout(TAKE_BACK_MS);
+  await host.backend.settle(id, { takeOver: true, signal });
+  if (kind !== "restart") return;
+  const left = await host.backend.inspect(id, { signal });
+  // It ran before, and was stopped only to be replaced.
+  if (left?.status === "exited") await host.backend.resume(id, { signal });
+}
+
+const TAKE_BACK_MS = 60_000;
+const LOOK_MS = 10_000;
+
+async function isAgentRunning(host: Host, id: string): Promise<boolean> {
+  const found = await host.backend.inspect(id, { signal: AbortSignal.timeout(LOOK_MS) });
+  return found?.status === "running";
+}
+
+function gone(id: string): ServerError {
+  return new ServerError("ERR_NOT_FOUND", `Workspace ${id} was removed.`, {
+    hint: "Create another one.",
+  });
+}
