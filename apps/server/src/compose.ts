@@ -100,6 +100,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       connect = (port) => link.connect({ port });
       host = link;
     }
+    const templates = createTemplateCatalog(config.configsDirectory);
     const base: RunnerContext = {
       config,
       instanceId: randomUUID(),
@@ -108,7 +109,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       host,
       secrets,
       tokens,
-      templates: createTemplateCatalog(config.configsDirectory),
+      templates,
       runtimes: runtimesFromEnv(config.env),
       clock,
       redactor,
@@ -124,7 +125,10 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       host,
       instanceId: context.instanceId,
       limits: { total: config.operationConcurrency, perRuntime: config.runtimeConcurrency },
-      deadlines: createStageDeadlines({ overrideMs: config.provisionTimeoutMs }),
+      deadlines: createStageDeadlines({
+        overrideMs: config.provisionTimeoutMs,
+        ofTemplatesMs: await templates.provisionTimeouts(),
+      }),
       logger,
       redactor,
       clock,

@@ -11,6 +11,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   server.host.reconnect();
+  for (const id of server.host.storage.keys()) await server.host.host.backend.remove(id);
   await server.context.store.db.execute(
     sql`truncate workspaces, operations, structure_events cascade`,
   );

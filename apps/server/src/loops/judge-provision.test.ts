@@ -1,24 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { judgeProvision, LOST_GRACE_MS, provisionTimeoutMs } from "./judge-provision.js";
+import { judgeProvision, LOST_GRACE_MS } from "./judge-provision.js";
 
 const MINUTE = 60_000;
-
-describe("provisionTimeoutMs", () => {
-  const of = (runtime: string, more: { configuredMs?: number; templateMs?: number } = {}): number =>
-    provisionTimeoutMs({ runtime, configuredMs: undefined, templateMs: undefined, ...more });
-
-  it("gives hermes half an hour and every other runtime ten minutes", () => {
-    expect(of("hermes")).toBe(30 * MINUTE);
-    for (const runtime of ["langgraph", "claude-code", "crewai", "autogen", "", "unknown"]) {
-      expect(of(runtime)).toBe(10 * MINUTE);
-    }
-  });
-
-  it("takes what the templates ask for, and the operator's word over all", () => {
-    expect(of("langgraph", { templateMs: 5 })).toBe(5);
-    expect(of("hermes", { templateMs: 5, configuredMs: 7 })).toBe(7);
-  });
-});
 
 describe("judgeProvision", () => {
   const timeoutMs = 10 * MINUTE;

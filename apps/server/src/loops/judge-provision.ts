@@ -1,22 +1,5 @@
-const DEFAULT_TIMEOUT_MS = 10 * 60_000;
-/** Its image takes longer than any other's to build and to start. */
-const HERMES_TIMEOUT_MS = 30 * 60_000;
 /** A workspace without an operation may be in the middle of getting one. */
 export const LOST_GRACE_MS = 60_000;
-
-/** How long a provision of a runtime may go without progress. */
-export function provisionTimeoutMs(of: {
-  readonly runtime: string;
-  /** PROVISION_TIMEOUT_SECONDS: for every runtime. */
-  readonly configuredMs: number | undefined;
-  /** What the runtime's templates ask for. */
-  readonly templateMs: number | undefined;
-}): number {
-  const { runtime, configuredMs, templateMs } = of;
-  return (
-    configuredMs ?? templateMs ?? (runtime === "hermes" ? HERMES_TIMEOUT_MS : DEFAULT_TIMEOUT_MS)
-  );
-}
 
 /** What is known of a workspace that is provisioning. */
 export interface ProvisionFacts {

@@ -17,9 +17,11 @@ const signal = new AbortController().signal;
 
 function run(env: Record<string, string> = {}, templates: Record<string, number> = {}) {
   const context = fixture.context(env);
+  const provisionTimeouts = () => Promise.resolve(new Map(Object.entries(templates)));
   return createProvisionDeadlinesLoop({
-    context: { ...context, operations: withWorker(context.operations) },
-    templateTimeouts: () => Promise.resolve(new Map(Object.entries(templates))),
+    ...context,
+    operations: withWorker(context.operations),
+    templates: { ...context.templates, provisionTimeouts },
   }).run({ signal });
 }
 
@@ -125,6 +127,15 @@ it("is not put off by a change of the row, only by progress of the operation", a
   expect(await fixture.statusOf(busy)).toBe("provisioning");
 });
 
+it("leaves a build half an hour without a line", async () => {
+  const id = await addStuck("langgraph", 700);
+  await fixture.store.db
+    .update(operations)
+    .set({ stage: "build" })
+    .where(eq(operations.workspaceId, id));
+  expect(await run()).toMatchObject({ cancelled: 0 });
+});
+
 it("leaves what waits for its turn in a queue that moves", async () => {
   const id = await fixture.addWorkspace({ status: "provisioning", createdAt: ago(3_600_000) });
   await fixture.addOperation(id, { state: "queued", createdAt: ago(3_600_000) });
@@ -148,15 +159,12 @@ it("writes nothing when the workspace went online while its operation was cancel
   const id = await addStuck("langgraph", 700);
   const context = fixture.context();
   const loop = createProvisionDeadlinesLoop({
-    templateTimeouts: () => Promise.resolve(new Map()),
-    context: {
-      ...context,
-      operations: {
-        ...context.operations,
-        async cancel(operationId, by) {
-          await transition(fixture.store.db, id, "beat");
-          return withWorker(context.operations).cancel(operationId, by);
-        },
+    ...context,
+    operations: {
+      ...context.operations,
+      async cancel(operationId, by) {
+        await transition(fixture.store.db, id, "beat");
+        return withWorker(context.operations).cancel(operationId, by);
       },
     },
   });

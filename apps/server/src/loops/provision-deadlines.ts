@@ -1,4 +1,6 @@
+import type { Stage } from "@molecule-ai/core";
 import { sql } from "drizzle-orm";
+import { createStageDeadlines } from "../operations/stage-deadlines.js";
 import type { ServerContext } from "../server-context.js";
 import { UNFINISHED_STATES } from "../state/operation-state.js";
 import { queryRows, type Database } from "../store/database.js";
@@ -8,17 +10,11 @@ import { lockWorkspace } from "../workspaces/lock-workspace.js";
 import { cadenceOf } from "./cadence.js";
 import { sqlList } from "./sql-list.js";
 import type { Loop } from "./loop.js";
-import { judgeProvision, provisionTimeoutMs } from "./judge-provision.js";
+import { judgeProvision } from "./judge-provision.js";
 
 const ACTOR = "system:provision-deadlines";
 /** How long a cancelled operation may take to end before the next round looks again. */
 const CANCEL_MS = 10_000;
-
-export interface ProvisionDeadlinesOptions {
-  readonly context: Pick<ServerContext, "config" | "operations" | "store">;
-  /** Longest times that templates declare, by runtime. */
-  readonly templateTimeouts: () => Promise<ReadonlyMap<string, number>>;
-}
 
 interface Candidate {
   readonly id: string;
@@ -26,6 +22,7 @@ interface Candidate {
   readonly age_ms: number | null;
   readonly quiet_ms: number;
   readonly operation_id: string | null;
+  readonly stage: Stage | null;
   readonly idle_ms: number | null;
   readonly is_queued: boolean | null;
   readonly queue_idle_ms: number | null;
@@ -35,9 +32,11 @@ interface Candidate {
  * Fails provisions that will not end by themselves. The worker of an operation keeps its deadlines;
  * this catches what no worker holds.
  */
-export function createProvisionDeadlinesLoop(options: ProvisionDeadlinesOptions): Loop {
-  const { config, operations, store } = options.context;
-  const { db } = store;
+export function createProvisionDeadlinesLoop(
+  context: Pick<ServerContext, "config" | "operations" | "store" | "templates">,
+): Loop {
+  const { config, operations, templates } = context;
+  const { db } = context.store;
 
   /** All at once: a worker that is gone keeps nobody else waiting. */
   const cancelAll = async (ids: readonly string[], signal: AbortSignal): Promise<void> => {
@@ -50,14 +49,13 @@ export function createProvisionDeadlinesLoop(options: ProvisionDeadlinesOptions)
   return {
     ...cadenceOf("provision-deadlines"),
     async run({ signal }) {
-      const timeouts = await options.templateTimeouts();
+      const deadlineOf = createStageDeadlines({
+        overrideMs: config.provisionTimeoutMs,
+        ofTemplatesMs: await templates.provisionTimeouts(),
+      });
       const judged = (await findProvisioning(db)).map((candidate) => {
         const { id, runtime, operation_id: operationId } = candidate;
-        const timeoutMs = provisionTimeoutMs({
-          runtime,
-          configuredMs: config.provisionTimeoutMs,
-          templateMs: timeouts.get(runtime),
-        });
+        const timeoutMs = deadlineOf(candidate.stage ?? undefined, runtime);
         const verdict = judgeProvision(toFacts(candidate), timeoutMs);
         return { id, runtime, operationId, timeoutMs, verdict };
       });
@@ -141,7 +139,7 @@ function findProvisioning(db: Database): Promise<Candidate[]> {
         ${ms(sql`w.provision_started_at`)} as age_ms,
         ${ms(sql`greatest(w.provision_started_at, w.created_at,
             (select max(finished_at) from operations where workspace_id = w.id))`)} as quiet_ms,
-        o.id as operation_id,
+        o.id as operation_id, o.stage,
         o.state in ('queued', 'waiting') as is_queued,
         ${ms(sql`greatest(o.created_at, o.started_at, o.progress_at, o.not_before)`)} as idle_ms,
         ${ms(sql`(

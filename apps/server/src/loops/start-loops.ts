@@ -14,10 +14,7 @@ import { createTokensLoop } from "./tokens.js";
 /** Loops that one process of all leads. */
 function createGlobalLoops(context: ServerContext): readonly Loop[] {
   return [
-    createProvisionDeadlinesLoop({
-      context,
-      templateTimeouts: () => context.templates.provisionTimeouts(),
-    }),
+    createProvisionDeadlinesLoop(context),
     createRemoteHeartbeatsLoop(context),
     createTokensLoop(context),
     createHibernationLoop(context),

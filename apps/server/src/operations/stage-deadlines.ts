@@ -14,13 +14,15 @@ export type StageDeadlines = (stage: Stage | undefined, runtime: string) => numb
 /** By runtime, and a longer one for builds; `overrideMs` takes the place of all of them. */
 export function createStageDeadlines(options: {
   readonly overrideMs: number | undefined;
+  /** What templates ask for, by runtime: in place of ours. */
+  readonly ofTemplatesMs?: ReadonlyMap<string, number> | undefined;
 }): StageDeadlines {
   return (stage, runtime) => {
     if (options.overrideMs !== undefined) return options.overrideMs;
     const ofRuntime = Object.hasOwn(DEADLINE_OF_RUNTIME_MS, runtime)
       ? DEADLINE_OF_RUNTIME_MS[runtime]
       : undefined;
-    const deadlineMs = ofRuntime ?? DEFAULT_DEADLINE_MS;
+    const deadlineMs = options.ofTemplatesMs?.get(runtime) ?? ofRuntime ?? DEFAULT_DEADLINE_MS;
     return stage === "build" ? Math.max(deadlineMs, BUILD_DEADLINE_MS) : deadlineMs;
   };
 }
