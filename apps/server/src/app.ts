@@ -116,7 +116,7 @@ export async function createApp(context: ServerContext): Promise<App> {
   const accessTable: RouteAccess[] = [];
   app.decorate("accessTable", accessTable);
   app.addHook("onRoute", openDocsPages);
-  app.addHook("onRoute", (route) => accessTable.push(...refuseOpenByAccident(route)));
+  app.addHook("onRoute", (route) => void accessTable.push(...refuseOpenByAccident(route)));
   app.setNotFoundHandler((request, reply) =>
     answerError(
       reply,

@@ -6,6 +6,7 @@ import {
   createJsonSchemaTransformObject,
 } from "fastify-type-provider-zod";
 import { readFileSync } from "node:fs";
+import { STATUS_CODES } from "node:http";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { App } from "./app.js";
@@ -22,6 +23,7 @@ const TAGS = [
   ["tokens", "What agents prove with who they are"],
   ["registry", "What agents call"],
   ["settings", "What holds for all workspaces"],
+  ["admin", "What runs in the background"],
   ["server", "The server itself"],
 ] as const;
 
@@ -63,7 +65,7 @@ export async function registerOpenapi(app: App): Promise<void> {
       const { schema } = transformed;
       return { ...transformed, schema: { ...schema, security: securityOf(input.route) } };
     },
-    transformObject: createJsonSchemaTransformObject({}),
+    transformObject: (input) => finishDocument(createJsonSchemaTransformObject({})(input)),
   });
   await app.register(swaggerUi, {
     routePrefix: DOCS_PATH,
@@ -85,6 +87,57 @@ export async function registerOpenapi(app: App): Promise<void> {
     },
     () => ({ ...app.swagger() }),
   );
+}
+
+interface Operation {
+  operationId?: string;
+  responses?: Record<string, { description?: string }>;
+}
+
+interface Document {
+  paths?: Record<string, Record<string, Operation>>;
+  components?: { schemas?: Record<string, unknown> };
+}
+
+/** Names every operation, says what each status is, and leaves out schemas that nothing refers to. */
+function finishDocument<Finished>(generated: Finished): Finished {
+  const document = structuredClone(generated);
+  const { paths = {}, components } = document as Document;
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      operation.operationId = operationIdOf(method, path);
+      for (const [status, response] of Object.entries(operation.responses ?? {})) {
+        if (response.description !== "Default Response") continue;
+        response.description = STATUS_CODES[status] ?? status;
+      }
+    }
+  }
+  const schemas = components?.schemas ?? {};
+  const used = new Set<string>();
+  const follow = (value: unknown): void => {
+    for (const [, name = ""] of JSON.stringify(value).matchAll(
+      /"#\/components\/schemas\/(\w+)"/g,
+    )) {
+      if (used.has(name)) continue;
+      used.add(name);
+      follow(schemas[name] ?? {});
+    }
+  };
+  follow(paths);
+  for (const name of Object.keys(schemas)) if (!used.has(name)) delete schemas[name];
+  return document;
+}
+
+/** `GET /workspaces/{id}/logs` → `getWorkspacesByIdLogs`. */
+function operationIdOf(method: string, path: string): string {
+  const words = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map((part) => part.replace(/^\{(.*)\}$/, "by-$1"))
+    .join("-")
+    .split(/[^A-Za-z0-9]+/)
+    .map((word) => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`);
+  return `${method}${words.join("")}`;
 }
 
 /** The pages come from a plugin, which cannot say who may call them; an `onRoute` hook. */

@@ -104,7 +104,8 @@ async function insertWorkspace(): Promise<string> {
     id,
     name: "agent",
     tier: 2,
-    status: "online",
+    // No loop looks after it.
+    status: "paused",
     runtime: "langgraph",
     hostId: server.host.host.id,
     createdBy: "admin",

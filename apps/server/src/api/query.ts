@@ -5,7 +5,7 @@ export const queryFlag = z.enum(["true", "false"]).transform((text) => text === 
 
 /** A whole number in a query. */
 export function queryInteger(least: number, most: number) {
-  return z.coerce.number().pipe(z.int().min(least).max(most));
+  return z.coerce.number().int().min(least).max(most);
 }
 
 /** Where a stream is taken up again, in the header that browsers send by themselves. */

@@ -191,7 +191,7 @@ export function registerImages(app: App, context: ServerContext): void {
         );
       } catch (error) {
         request.log.error({ err: error }, "a refresh of images failed");
-        return reply.code(500).send({
+        return await reply.code(500).send({
           error: "The refresh of the images was not finished.",
           code: "ERR_INTERNAL",
           hint: "partial_result tells what was done; run it again for the rest.",

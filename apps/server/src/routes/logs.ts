@@ -44,15 +44,17 @@ const logQuery = z.strictObject({
     .optional()
     .describe("The last lines only. Default 1000; all when `since` or a resumption is given."),
   since: z
-    .union([
-      z.iso.datetime({ offset: true }).transform((text) => Date.parse(text)),
-      z
-        .string()
-        .regex(/^\d{1,10}(\.\d{1,9})?$/)
-        .transform((text) => Math.floor(Number(text) * 1000)),
-    ])
+    .string()
+    .max(64)
+    .transform((text, issue) => {
+      const moment = parseMoment(text);
+      if (moment === undefined) {
+        issue.addIssue("must be a moment (ISO 8601), or seconds since 1970");
+      }
+      return moment;
+    })
     .optional()
-    .describe("A moment, or seconds since 1970."),
+    .describe("A moment (ISO 8601), or seconds since 1970."),
   timestamps: queryFlag.default(false).describe("Each line begins with its moment."),
   follow: queryFlag.default(false).describe("Goes on until the process ends."),
   last_event_id: logPlace.optional().describe("Resumes after this line."),
@@ -222,6 +224,13 @@ export function registerLogs(app: App, context: ServerContext): void {
     }
     throw unreachable(hostId);
   };
+}
+
+/** In milliseconds since 1970. */
+function parseMoment(text: string): number | undefined {
+  if (/^\d{1,10}(\.\d{1,9})?$/.test(text)) return Math.floor(Number(text) * 1000);
+  const moment = z.iso.datetime({ offset: true }).safeParse(text);
+  return moment.success ? Date.parse(moment.data) : undefined;
 }
 
 function resumedPlace(request: FastifyRequest): ReturnType<typeof parseLogPlace> {

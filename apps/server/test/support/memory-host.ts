@@ -441,7 +441,10 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
       tell({ type: "removed", id, at: Date.now() });
     },
     write(id, line) {
-      logs.set(id, [...(logs.get(id) ?? []), line]);
+      const lines = logs.get(id) ?? [];
+      // The same array: who follows the log holds it.
+      lines.push(line);
+      logs.set(id, lines);
       for (const listener of logListeners) listener(id);
     },
     disconnect: () => void (isConnected = false),
