@@ -62,12 +62,23 @@ function describeError(error: unknown, depth = 0): Record<string, unknown> {
   return {
     type: error.name,
     ...(typeof code === "string" ? { code } : {}),
-    ...(isProvisionerError(error) ? { message: error.message } : {}),
+    ...(quotesNothing(error) ? { message: error.message } : {}),
     stack: framesOf(error),
     ...(error.cause === undefined || depth > 4
       ? {}
       : { cause: describeError(error.cause, depth + 1) }),
   };
+}
+
+/** Our errors, those of the language about our code, and those of the system. */
+function quotesNothing(error: Error): boolean {
+  return (
+    isProvisionerError(error) ||
+    error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError ||
+    "syscall" in error
+  );
 }
 
 /** Without the first lines, which repeat the message. */

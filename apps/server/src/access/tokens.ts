@@ -175,10 +175,14 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
     return { caller: { kind: "admin" }, lastUsedAt };
   };
 
-  const remember = (key: string, caller: Caller): void => {
+  const becomeFamiliar = (key: string): void => {
     familiar.delete(key);
     familiar.add(key);
     if (familiar.size > MOST_VERIFIED) deleteOldest(familiar);
+  };
+
+  const remember = (key: string, caller: Caller): void => {
+    becomeFamiliar(key);
     if ((revoking.get(ownerOf(caller)) ?? 0) > clock.monotonic()) return;
     verified.set(key, { caller, until: clock.monotonic() + VERIFIED_FOR_MS });
     if (verified.size > MOST_VERIFIED) deleteOldest(verified);
@@ -263,9 +267,12 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
     isOnFile: (workspaceId) => answered(isOnFile(store.db, workspaceId)),
     async verify(token) {
       const hash = hashToken(token);
-      if (adminHash !== undefined && timingSafeEqual(hash, adminHash)) return { kind: "admin" };
-      if (!isTokenText(token)) return undefined;
       const key = hash.toString("base64");
+      if (adminHash !== undefined && timingSafeEqual(hash, adminHash)) {
+        becomeFamiliar(key);
+        return { kind: "admin" };
+      }
+      if (!isTokenText(token)) return undefined;
       const known = verified.get(key);
       if (known !== undefined && known.until > clock.monotonic()) return known.caller;
       verified.delete(key);
