@@ -79,7 +79,7 @@ async function findClaimable(tx: Database, options: ClaimOptions): Promise<strin
       )
       select operations.id
       from operations left join busy on busy.runtime = operations.runtime
-      where case when ${isStarting("operations")} then ${hasSlot.starting} else ${hasSlot.stopping} end
+      where case when ${isStarting("operations")} then ${hasSlot.starting}::boolean else ${hasSlot.stopping}::boolean end
         and (
           operations.state = 'queued'
             and (operations.host_id is null or operations.host_id = ${hostId})
