@@ -15,6 +15,7 @@ import { createOperationQueue } from "./operations/create-operation-queue.js";
 import { createOperationRunner } from "./operations/create-operation-runner.js";
 import { createWorker } from "./operations/create-worker.js";
 import type { RunnerContext } from "./operations/runner-context.js";
+import type { OperationQueue } from "./operations/operation.js";
 import { createStageDeadlines } from "./operations/stage-deadlines.js";
 import { resealSecrets } from "./secrets/reseal.js";
 import { openSecretBox } from "./secrets/secret-box.js";
@@ -44,6 +45,7 @@ export interface Server extends AsyncDisposable {
 export interface ServerParts {
   readonly store?: Store | undefined;
   readonly host?: HostLink | undefined;
+  readonly operations?: OperationQueue | undefined;
   readonly logger?: FastifyBaseLogger | undefined;
   /** Hears what only the person who starts the server may know; undefined prints it. */
   readonly tell?: ((line: string) => void) | undefined;
@@ -117,7 +119,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       shutdown: shutdown.signal,
     };
     const runner = createOperationRunner(base);
-    const operations = createOperationQueue({ store, runner, clock });
+    const operations = parts.operations ?? createOperationQueue({ store, runner, clock });
     const context: ServerContext = { ...base, operations };
     const worker = createWorker({
       store,
