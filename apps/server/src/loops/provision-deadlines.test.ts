@@ -1,7 +1,6 @@
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { ago, openLoopFixture, type LoopFixture } from "../../test/support/loop-fixture.js";
-import { transition } from "../store/workspaces.js";
 import { operations, workspaces } from "../store/schema.js";
 import type { OperationQueue } from "../operations/operation.js";
 import { createProvisionDeadlinesLoop } from "./provision-deadlines.js";
@@ -155,21 +154,27 @@ it("fails what lost its operation, after a minute", async () => {
   expect(await fixture.statusOf(ended)).toBe("provisioning");
 });
 
-it("writes nothing when the workspace went online while its operation was cancelled", async () => {
+it("leaves what made progress between two looks", async () => {
   const id = await addStuck("langgraph", 700);
   const context = fixture.context();
+  const { db } = context.store;
   const loop = createProvisionDeadlinesLoop({
     ...context,
-    operations: {
-      ...context.operations,
-      async cancel(operationId, by) {
-        await transition(fixture.store.db, id, "beat");
-        return withWorker(context.operations).cancel(operationId, by);
-      },
+    store: {
+      ...context.store,
+      db: new Proxy(db, {
+        get(target, key) {
+          if (key !== "transaction") return Reflect.get(target, key) as unknown;
+          return async (work: Parameters<typeof db.transaction>[0]) => {
+            await db.update(operations).set({ progressAt: new Date() });
+            return db.transaction(work);
+          };
+        },
+      }),
     },
   });
-  expect(await loop.run({ signal })).toMatchObject({ failed: 0 });
-  expect(await fixture.statusOf(id)).toBe("online");
+  expect(await loop.run({ signal })).toEqual({ provisioning: 1, cancelled: 0, failed: 0 });
+  expect(await fixture.statusOf(id)).toBe("provisioning");
   expect(await failures()).toEqual([]);
 });
 

@@ -1,6 +1,6 @@
 import type { Stage } from "@molecule-ai/core";
 import { sql } from "drizzle-orm";
-import { createStageDeadlines } from "../operations/stage-deadlines.js";
+import { createStageDeadlines, type StageDeadlines } from "../operations/stage-deadlines.js";
 import type { ServerContext } from "../server-context.js";
 import { UNFINISHED_STATES } from "../state/operation-state.js";
 import { queryRows, type Database } from "../store/database.js";
@@ -10,11 +10,9 @@ import { lockWorkspace } from "../workspaces/lock-workspace.js";
 import { cadenceOf } from "./cadence.js";
 import { sqlList } from "./sql-list.js";
 import type { Loop } from "./loop.js";
-import { judgeProvision } from "./judge-provision.js";
+import { judgeProvision, type ProvisionVerdict } from "./judge-provision.js";
 
 const ACTOR = "system:provision-deadlines";
-/** How long a cancelled operation may take to end before the next round looks again. */
-const CANCEL_MS = 10_000;
 
 interface Candidate {
   readonly id: string;
@@ -37,75 +35,71 @@ export function createProvisionDeadlinesLoop(
 ): Loop {
   const { config, operations, templates } = context;
   const { db } = context.store;
-
-  /** All at once: a worker that is gone keeps nobody else waiting. */
-  const cancelAll = async (ids: readonly string[], signal: AbortSignal): Promise<void> => {
-    for (const id of ids) await operations.cancel(id, { actor: ACTOR });
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(CANCEL_MS)]);
-    await Promise.all(ids.map((id) => operations.settled(id, { signal: patience })));
-    signal.throwIfAborted();
-  };
-
   return {
     ...cadenceOf("provision-deadlines"),
     async run({ signal }) {
-      const deadlineOf = createStageDeadlines({
+      const deadlines = createStageDeadlines({
         overrideMs: config.provisionTimeoutMs,
         ofTemplatesMs: await templates.provisionTimeouts(),
       });
-      const judged = (await findProvisioning(db)).map((candidate) => {
-        const { id, runtime, operation_id: operationId } = candidate;
-        const timeoutMs = deadlineOf(candidate.stage ?? undefined, runtime);
-        const verdict = judgeProvision(toFacts(candidate), timeoutMs);
-        return { id, runtime, operationId, timeoutMs, verdict };
-      });
-      const stuck = judged
-        .filter(({ verdict }) => verdict === "cancel")
-        .flatMap(({ operationId }) => operationId ?? []);
-      await cancelAll(stuck, signal);
+      const candidates = await findProvisioning(db);
       let failed = 0;
-      for (const { id, verdict, ...rest } of judged) {
+      let cancelled = 0;
+      for (const candidate of candidates) {
         signal.throwIfAborted();
-        if (verdict !== "leave" && (await failLost(db, id, rest))) failed += 1;
+        if (judge(candidate, deadlines) === "leave") continue;
+        const ended = await failOverdue(db, candidate.id, deadlines);
+        if (ended === undefined) continue;
+        failed += 1;
+        if (ended.operationId === null) continue;
+        await operations.cancel(ended.operationId, { actor: ACTOR });
+        cancelled += 1;
       }
-      return { provisioning: judged.length, cancelled: stuck.length, failed };
+      return { provisioning: candidates.length, cancelled, failed };
     },
   };
 }
 
-/** Fails a workspace that is still provisioning and has no operation that would end that. */
-async function failLost(
+function judge(candidate: Candidate, deadlines: StageDeadlines): ProvisionVerdict {
+  return judgeProvision(toFacts(candidate), deadlineOf(candidate, deadlines));
+}
+
+function deadlineOf({ stage, runtime }: Candidate, deadlines: StageDeadlines): number {
+  return deadlines(stage ?? undefined, runtime);
+}
+
+/**
+ * Fails a workspace whose provision is still overdue once nobody else can write to it. Its operation
+ * is to be cancelled after that: when it turns out that the old container still runs, or that the new
+ * one does in the end, the workspace is online again.
+ */
+async function failOverdue(
   db: Database,
   id: string,
-  { timeoutMs, runtime }: { readonly timeoutMs: number; readonly runtime: string },
-): Promise<boolean> {
-  const timeoutSeconds = Math.round(timeoutMs / 1000);
-  const error = `The provision made no progress within its ${timeoutSeconds} s, or nobody works on it any more.`;
+  deadlines: StageDeadlines,
+): Promise<{ readonly operationId: string | null } | undefined> {
   return db.transaction(async (tx) => {
     await lockWorkspace(tx, id);
-    const unfinished = await queryRows(
-      tx,
-      sql`select 1 from operations where workspace_id = ${id}
-            and state in (${sqlList(UNFINISHED_STATES)}) limit 1`,
-    );
-    if (unfinished.length > 0) return false;
+    const [candidate] = await findProvisioning(tx, id);
+    if (candidate === undefined || judge(candidate, deadlines) === "leave") return undefined;
+    const { runtime, operation_id: operationId } = candidate;
+    const seconds = Math.round(deadlineOf(candidate, deadlines) / 1000);
+    const error =
+      operationId === null
+        ? "The provision was lost: nobody works on it any more."
+        : `The provision made no progress for ${seconds} s.`;
     const row = await transition(tx, id, "fail", { patch: { lastSampleError: error } });
-    if (row === undefined) return false;
+    if (row === undefined) return undefined;
     await recordEvents(tx, [
       {
         type: "WORKSPACE_PROVISION_FAILED",
         workspaceId: id,
-        ...(row.lastOperationId === null ? {} : { operationId: row.lastOperationId }),
+        operationId: row.lastOperationId ?? undefined,
         actor: ACTOR,
-        payload: {
-          error,
-          timeout_secs: timeoutSeconds,
-          runtime,
-          source: "provision_timeout_sweep",
-        },
+        payload: { error, timeout_secs: seconds, runtime, source: "provision_timeout_sweep" },
       },
     ]);
-    return true;
+    return { operationId };
   });
 }
 
@@ -129,7 +123,7 @@ function toFacts(candidate: Candidate): Parameters<typeof judgeProvision>[0] {
  * Workspaces that are provisioning. Their age counts from when a worker began, never from a column
  * that every change of the row moves.
  */
-function findProvisioning(db: Database): Promise<Candidate[]> {
+function findProvisioning(db: Database, id?: string): Promise<Candidate[]> {
   const ms = (since: ReturnType<typeof sql>) =>
     sql`(extract(epoch from now() - ${since}) * 1000)::float8`;
   return queryRows<Candidate>(
@@ -152,6 +146,7 @@ function findProvisioning(db: Database): Promise<Candidate[]> {
         order by state = 'waiting' limit 1
       ) o on true
       where w.status = 'provisioning' and w.runtime <> 'external'
+        and ${id === undefined ? sql`true` : sql`w.id = ${id}`}
       order by w.id`,
   );
 }

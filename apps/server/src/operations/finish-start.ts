@@ -67,7 +67,7 @@ export async function finishStart(
     const paused = await transition(tx, id, "pause");
     return paused === undefined ? [] : [{ ...common, type: "WORKSPACE_PAUSED", payload: {} }];
   }
-  return (await writeFailed(tx, id, lastSampleError)) ? [failed] : [];
+  return (await writeFailed(tx, id, { lastSampleError, wasCancelled })) ? [failed] : [];
 }
 
 /** True when the workspace became online by it. */
@@ -102,14 +102,19 @@ async function writeStarted(
 }
 
 /** True when the workspace is failed by it. */
-async function writeFailed(tx: Database, id: string, lastSampleError: string): Promise<boolean> {
+async function writeFailed(
+  tx: Database,
+  id: string,
+  { lastSampleError, wasCancelled }: { lastSampleError: string; wasCancelled: boolean },
+): Promise<boolean> {
   const patch = { lastSampleError };
   if ((await transition(tx, id, "fail", { patch })) !== undefined) return true;
   // A heartbeat of what was taken back since had made it online.
   if ((await transition(tx, id, "lose")) !== undefined) {
     return (await transition(tx, id, "giveUp", { patch })) !== undefined;
   }
-  await patchWorkspace(tx, id, patch);
+  // Whoever failed it before cancelling what ran knows better why.
+  if (!wasCancelled) await patchWorkspace(tx, id, patch);
   return false;
 }
 
