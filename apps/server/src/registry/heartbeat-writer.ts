@@ -149,6 +149,11 @@ function writeLiveness(
       },
     ]),
   );
+  // As a list, so that the planner knows how many there are and looks each up.
+  const ids = sql.join(
+    [...beats.keys()].map((id) => sql`${id}::uuid`),
+    sql`, `,
+  );
   return queryRows<WrittenRow>(
     db,
     sql`
@@ -159,10 +164,9 @@ function writeLiveness(
           manages_status boolean
         )
       ), alive as (
-        select w.id, w.runtime_state, w.last_operation_id
+        select w.id, w.runtime_state
         from workspaces w
-        where w.id in (select id from beats)
-          and w.status not in ('removed', 'paused', 'hibernated')
+        where w.id in (${ids}) and w.status not in ('removed', 'paused', 'hibernated')
         for no key update ${options.waitForLocks ? sql`` : sql`skip locked`}
       )
       update workspaces w set
@@ -175,12 +179,13 @@ function writeLiveness(
         runtime_state = beat.runtime_state,
         monthly_spend = coalesce(beat.monthly_spend, w.monthly_spend),
         manages_status = coalesce(beat.manages_status, w.manages_status)
-      from alive
-        join beats beat on beat.id = alive.id
-        left join auth_tokens token on token.id = beat.token_id
+      from alive join beats beat on beat.id = alive.id
       where w.id = alive.id
       returning w.id, w.status, w.manages_status, alive.runtime_state as was_runtime_state,
-        coalesce(token.operation_id <> w.last_operation_id, false) as is_of_earlier_attempt`,
+        w.status = 'provisioning' and coalesce(
+          (select operation_id from auth_tokens where id = beat.token_id) <> w.last_operation_id,
+          false
+        ) as is_of_earlier_attempt`,
   );
 }
 

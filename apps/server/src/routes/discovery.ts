@@ -169,9 +169,14 @@ export function registerDiscovery(app: App, context: ServerContext): void {
   );
 }
 
-/** Its container is stopped or about to be: its URL leads nowhere. */
+/** Its container is stopped, about to be, or not there yet: a stored URL leads nowhere. */
 function isAtRest({ status }: WorkspaceRow): boolean {
-  return status === "paused" || status === "hibernating" || status === "hibernated";
+  return (
+    status === "provisioning" ||
+    status === "paused" ||
+    status === "hibernating" ||
+    status === "hibernated"
+  );
 }
 
 /** Agents in our containers reach each other on their network, all others from outside. */
