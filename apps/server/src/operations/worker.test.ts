@@ -532,10 +532,17 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
       const worker = await startWorker();
       const { id } = await request();
       await untilState(id, "running");
-      await Promise.all([queue.cancel(id, { actor: "admin" }), worker.drain({ graceMs: 0 })]);
-      const state = (await queue.get(id))?.state;
-      if (state === "queued") await queue.cancel(id, { actor: "admin" });
-      expect((await queue.get(id))?.state).toBe("cancelled");
+      // Its notification did not come.
+      await store.db
+        .update(operations)
+        .set({ cancelRequestedAt: new Date(), cancelReason: "cancelled by admin" })
+        .where(eq(operations.id, id));
+      await worker.drain({ graceMs: 0 });
+      expect(await queue.get(id)).toMatchObject({
+        state: "cancelled",
+        errorCode: "ERR_OPERATION_CANCELLED",
+        errorMessage: "It was cancelled by admin.",
+      });
     });
 
     it("two workers share the work without doing any of it twice", async () => {
