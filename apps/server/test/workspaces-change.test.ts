@@ -211,7 +211,7 @@ describe("DELETE /workspaces/:id", () => {
       expect(server.host.workspaces.has(id)).toBe(false);
       expect(server.host.storage.has(id)).toBe(false);
     }
-    expect((await server.request(`/workspaces/${child}/state`, { token })).status).toBe(401);
+    expect((await server.request(`/workspaces/${child}/tokens`, { token })).status).toBe(401);
     const { rows } = (await server.context.store.db.execute(
       sql`select workspace_id, payload from structure_events
           where event_type = 'WORKSPACE_REMOVED' and workspace_id in (${parent}, ${child}, ${grandchild})
