@@ -4,12 +4,12 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { serverConfigFromEnv } from "../../src/config.js";
 import { createOperationQueue } from "../../src/operations/create-operation-queue.js";
-import type { OperationRunner } from "../../src/operations/operation.js";
 import type { ServerContext } from "../../src/server-context.js";
 import { queryRows } from "../../src/store/database.js";
-import { openStore, type Store } from "../../src/store/open-store.js";
+import type { Store } from "../../src/store/open-store.js";
 import { operations, workspaces } from "../../src/store/schema.js";
 import { createTokens } from "../../src/access/tokens.js";
+import { storeHomes, type StoreHomeKind } from "./store-homes.js";
 
 export type LoopContext = Pick<
   ServerContext,
@@ -24,7 +24,7 @@ export type LoopContext = Pick<
   | "tokens"
 >;
 
-/** A store in memory, rows in it, and what loops are given besides the engine. */
+/** A store, rows in it, and what loops are given besides the engine. */
 export interface LoopFixture extends AsyncDisposable {
   readonly store: Store;
   /** With settings of its own when an environment is given. */
@@ -51,14 +51,17 @@ export function ago(ms: number): Date {
   return new Date(Date.now() - ms);
 }
 
+/** On the embedded database, unless another home is given. */
 export async function openLoopFixture(
-  finish: OperationRunner["finish"] = () => Promise.resolve(),
+  kind: Pick<StoreHomeKind, "open"> | undefined = storeHomes[0],
 ): Promise<LoopFixture> {
+  if (kind === undefined) throw new Error("There is no store.");
   const logger = pino({ level: "silent" });
   const clock = systemClock;
-  const store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  const home = await kind.open();
+  const { store } = home;
   const { db } = store;
-  const queue = createOperationQueue({ store, runner: { finish } });
+  const queue = createOperationQueue({ store, runner: { finish: () => Promise.resolve() } });
   const tokens = await createTokens({ store, clock, logger, adminToken: "x".repeat(32) });
   return {
     store,
@@ -131,7 +134,7 @@ export async function openLoopFixture(
     },
     async [Symbol.asyncDispose]() {
       await tokens[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
+      await home[Symbol.asyncDispose]();
     },
   };
 }
