@@ -6,7 +6,7 @@ import { listPackages, listSources } from "./workspace.mjs";
 
 const STAMP = "node_modules/.molecule-install";
 const BUILD_STAMP = "node_modules/.molecule-build";
-const PROGRAM = ["apps/cli", "packages/testkit"];
+const PROGRAM = ["apps/cli", "apps/server", "packages/testkit"];
 
 /**
  * How to call pnpm: the one on PATH when its major is ours, else the exact version through npx.
@@ -50,7 +50,7 @@ export async function installDependencies(root, { signal, log }) {
 }
 
 /**
- * Builds the program and what serves it templates; nothing when no source changed since.
+ * Builds the program, the server and what serves them templates; nothing when no source changed since.
  * @param {string} root
  * @param {{ signal: AbortSignal, log: string }} options
  */

@@ -6,6 +6,12 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureBaseImage } from "./base-image.mjs";
 import { cliPath, runCli } from "./cli.mjs";
+import {
+  controlPlaneFiles,
+  runningControlPlane,
+  startControlPlane,
+  stopControlPlane,
+} from "./control-plane.mjs";
 import { ensureEngine, startedEngineRuns, stopStartedEngine } from "./engine.mjs";
 import { buildProgram, installDependencies } from "./install.mjs";
 import { requireNode } from "./node-floor.mjs";
@@ -25,6 +31,8 @@ const stateDir = join(root, ".quickstart");
 const log = join(stateDir, "quickstart.log");
 const stages = createStages(process.stdout);
 const undo = createUndo(stages.say);
+
+/** @typedef {{ readonly url: string, readonly tokenFile: string }} ControlPlane */
 
 /**
  * Set once the workspace is up: from then on an interrupt leaves it running.
@@ -86,34 +94,42 @@ async function start() {
     undo.add("the template server", value.close);
     return { outcome: value.origin, value };
   });
-  const workspace = await stages.run("workspace", (detail) => provision(templates, detail));
-  // From here on the workspace is whole, and with it the engine it runs on.
+  const server = await stages.run("server", async () => {
+    const value = await startControlPlane({
+      root,
+      stateDir,
+      signal,
+      env: {
+        MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX: templates.repositoryPrefix,
+        MOLECULE_EXTRA_RUNTIMES: templates.runtimes.join(","),
+        // What a person has set for templates of their own must not reach the embedded server.
+        MOLECULE_GITEA_TOKEN: undefined,
+        MOLECULE_IMAGE_REGISTRY: undefined,
+      },
+    });
+    undo.add("the server", value.stop);
+    return { outcome: value.url, value };
+  });
+  const workspace = await stages.run("workspace", (detail) => provision(server, detail));
+  // From here on the workspace is whole, and with it the server and the engine it runs on.
   undo.keep();
   url = workspace["url"];
   await templates.close();
   const answer = await stages.run("question", () => ask(workspace["url"]));
-  stages.say(await summary(workspace, answer));
+  stages.say(await summary(workspace, server, answer));
 }
 
 /**
- * Brings the workspace up with the real program; one that an earlier run left is followed up to the
- * newest template beside the old one, which is then swapped out.
- * @param {Awaited<ReturnType<typeof startTemplateServer>>} templates
+ * Brings the workspace up through the server, with the real program; one that an earlier run left is
+ * followed up to the newest template beside the old one, which is then swapped out.
+ * @param {ControlPlane} server
  * @param {(text: string) => void} detail
  */
-async function provision(templates, detail) {
-  const env = {
-    MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX: templates.repositoryPrefix,
-    MOLECULE_EXTRA_RUNTIMES: templates.runtimes.join(","),
-    // What a person has set for templates of their own must not reach the embedded server.
-    MOLECULE_GITEA_TOKEN: undefined,
-    MOLECULE_IMAGE_REGISTRY: undefined,
-  };
-  const { workspaces } = await runCli(root, ["ls"], { signal, log, env });
-  const exists = workspaces.some((/** @type {{ id: string }} */ { id }) => id === WORKSPACE);
-  const args = exists
-    ? ["restart", WORKSPACE, "--upgrade"]
-    : ["up", RUNTIME, "--id", WORKSPACE, "--name", WORKSPACE];
+async function provision(server, detail) {
+  const env = serverEnv(server);
+  const id = await findWorkspace(env);
+  const args =
+    id === undefined ? ["up", RUNTIME, "--name", WORKSPACE] : ["restart", id, "--upgrade"];
   const value = await runCli(root, args, {
     signal,
     log,
@@ -125,7 +141,25 @@ async function provision(templates, detail) {
     },
   });
   const image = value["image"].outcome === "present" ? "cache hit" : value["image"].outcome;
-  return { outcome: `${exists ? "replaced" : "started"}, image ${image}`, value };
+  return { outcome: `${id === undefined ? "started" : "replaced"}, image ${image}`, value };
+}
+
+/**
+ * Where the program finds the server, and its token.
+ * @param {ControlPlane} server
+ */
+function serverEnv({ url, tokenFile }) {
+  return { MOLECULE_URL: url, MOLECULE_TOKEN_FILE: tokenFile };
+}
+
+/**
+ * @param {Record<string, string>} env
+ * @returns {Promise<string | undefined>} The id of the workspace an earlier run left.
+ */
+async function findWorkspace(env) {
+  const { workspaces } = await runCli(root, ["ls"], { signal, log, env });
+  const found = workspaces.find((/** @type {{ name: string }} */ { name }) => name === WORKSPACE);
+  return found?.id;
 }
 
 /** @param {string} url */
@@ -155,10 +189,12 @@ async function ask(url) {
 
 /**
  * @param {Record<string, any>} workspace
+ * @param {ControlPlane} server
  * @param {string} answer
  */
-async function summary(workspace, answer) {
+async function summary(workspace, server, answer) {
   const program = `node ${relative(process.cwd(), cliPath(root))}`;
+  const tokenFile = relative(process.cwd(), server.tokenFile);
   const timings = workspace["timings"]
     .map((/** @type {any} */ { stage, durationMs }) => `${stage} ${formatSeconds(durationMs)}`)
     .join(", ");
@@ -168,34 +204,46 @@ async function summary(workspace, answer) {
     `  agent   ${answer}`,
     "",
     `  url     ${workspace["url"]}`,
+    `  server  ${server.url}   its routes: ${server.url}/docs`,
     `  stages  ${timings}`,
     `  total   ${stages.total()}`,
     "",
+    `  use it  export MOLECULE_URL=${server.url} MOLECULE_TOKEN_FILE=$PWD/${tokenFile}`,
     `  look    ${program} ls`,
     `  logs    ${program} logs -f ${WORKSPACE}`,
-    `  stop    ${program} rm ${WORKSPACE}`,
+    `  stop    npm run quickstart -- --stop   removes the workspace and ends the server`,
   ];
   if (await startedEngineRuns(stateDir)) {
-    lines.push("          npm run quickstart -- --stop   also ends the engine that was started");
+    lines.push("          and the engine that was started");
   }
   return lines.join("\n");
 }
 
-/** Removes the workspace and ends the engine that an earlier run started, if it did. */
+/** Removes the workspace, and ends the server and the engine that an earlier run started. */
 async function stop() {
   await mkdir(stateDir, { recursive: true });
-  if (!existsSync(cliPath(root))) {
-    stages.say("There is nothing to stop: npm run quickstart did not get as far as a workspace.");
-    return;
-  }
   await stages.run("workspace", async () => {
-    const { workspaces } = await runCli(root, ["ls"], { signal, log });
-    const exists = workspaces.some((/** @type {{ id: string }} */ { id }) => id === WORKSPACE);
-    if (exists) await runCli(root, ["rm", WORKSPACE], { signal, log });
-    return { outcome: exists ? "removed" : "there was none", value: undefined };
+    const server = await leftControlPlane();
+    if (server === undefined) return { outcome: "there was none", value: undefined };
+    const env = serverEnv(server);
+    const id = await findWorkspace(env);
+    if (id !== undefined) await runCli(root, ["rm", id], { signal, log, env });
+    return { outcome: id === undefined ? "there was none" : "removed", value: undefined };
+  });
+  await stages.run("server", async () => {
+    const stopped = await stopControlPlane(stateDir);
+    await rm(controlPlaneFiles(stateDir).dir, { recursive: true, force: true });
+    return { outcome: stopped ? "stopped" : "there was none", value: undefined };
   });
   await stages.run("engine", async () => {
     const stopped = await stopStartedEngine(stateDir);
     return { outcome: stopped ? "stopped" : "not ours: left as it is", value: undefined };
   });
+}
+
+/** The server of an earlier run; one that has died is started again, because only it knows its workspace. */
+async function leftControlPlane() {
+  const running = await runningControlPlane(stateDir);
+  if (running !== undefined || !existsSync(controlPlaneFiles(stateDir).state)) return running;
+  return startControlPlane({ root, stateDir, signal, env: {} });
 }

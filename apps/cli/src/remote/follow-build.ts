@@ -1,4 +1,4 @@
-import type { Clock, EventSink } from "@molecule-ai/core";
+import type { BuildVertex, Clock, EventSink } from "@molecule-ai/core";
 import { buildLogAnswer, buildsAnswer } from "./answers.js";
 import { parseJson } from "./parse-json.js";
 import type { ServerClient } from "./server-client.js";
@@ -6,6 +6,7 @@ import { readEventStream } from "./sse-stream.js";
 
 const POLL_MS = 200;
 const MOST_POLLS = 25;
+const FATE = /^(.+) (started|completed|cached|failed|canceled)(?:: .*)?$/s;
 
 export interface BuildToFollow {
   readonly workspaceId: string;
@@ -29,10 +30,15 @@ export async function followBuild(client: ServerClient, build: BuildToFollow): P
     const line = buildLogAnswer.safeParse(parseJson(data));
     if (!line.success) continue;
     const { stream, line: text } = line.data;
-    if (stream === "step") {
-      onEvent({ type: "build.vertex", id: text, name: text, status: "started" });
-    } else onEvent({ type: "build.log", vertex: "", stream, line: text });
+    if (stream === "step") onEvent(toVertex(text));
+    else onEvent({ type: "build.log", vertex: "", stream, line: text });
   }
+}
+
+/** A step is told by its name and what became of it, perhaps with a reason. */
+function toVertex(step: string): BuildVertex {
+  const [, name = step, status = "started"] = FATE.exec(step) ?? [];
+  return { type: "build.vertex", id: name, name, status: status as BuildVertex["status"] };
 }
 
 /** The stage is told of a moment before the build is written down. */

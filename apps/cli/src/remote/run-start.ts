@@ -27,8 +27,8 @@ export interface Start {
 }
 
 /**
- * Follows the start of a workspace to its end and shows its stages. An abort cancels it in the server
- * and returns only when nothing of it is left.
+ * Follows the start of a workspace to its end and shows its stages. A failure or an abort takes back
+ * what was begun before it is thrown; only when the server does not answer any more, it goes on there.
  */
 export async function runStart(
   context: CommandContext,
@@ -66,9 +66,14 @@ export async function runStart(
     requireSuccess(operation);
     return await describeStart(context, client, { id, operation, stages });
   } catch (error) {
-    await takeBack(context, client, start, operationId);
+    // A server that is gone for a while goes on where it was: that is no reason to take anything back.
+    if (signal.aborted || !isLost(error)) await takeBack(context, client, start, operationId);
     throw error;
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof CliError && error.code.startsWith("ERR_CLI_SERVER_");
 }
 
 /** The output of the builds of an operation, as a local run shows it; dispose it to listen no more. */

@@ -7,8 +7,8 @@ const LONGEST_EVENT = 1024 * 1024;
 const LONGEST_SILENCE_MS = 60_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5000;
-/** So many connections that brought nothing, one after the other, and it is given up. */
-const MOST_FAILURES = 6;
+/** So many connections that brought nothing, one after the other: a minute, in which a server restarts. */
+const MOST_FAILURES = 16;
 
 /** What is listened to. */
 export interface EventStreamRequest {

@@ -73,7 +73,8 @@ export async function startServerProcess(
 async function isReady(url: string): Promise<boolean> {
   try {
     const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2000) });
-    return answer.ok;
+    // Degraded means that it has no engine yet.
+    return ((await answer.json()) as { status?: unknown }).status === "ready";
   } catch {
     return false;
   }
