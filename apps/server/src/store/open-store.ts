@@ -1,4 +1,5 @@
 import { PGlite } from "@electric-sql/pglite";
+import { systemClock } from "@molecule-ai/core";
 import type { Logger } from "../logger.js";
 import { drizzle as drizzlePostgres } from "drizzle-orm/node-postgres";
 import { drizzle as drizzlePglite } from "drizzle-orm/pglite";
@@ -90,8 +91,12 @@ async function openPostgres(databaseUrl: string, options: StoreOptions): Promise
     connectionTimeoutMillis: 10_000,
     application_name: "molecule-server",
   });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end us.
-  pool.on("error", (error) => logger.warn({ err: error }, "a database connection broke"));
+  // Without listeners a connection that breaks, idle or in the middle of a transaction, would end
+  // this process; the query under way is rejected, and the pool replaces the connection.
+  const onBroken = (error: Error): void =>
+    logger.warn({ err: error }, "a database connection broke");
+  pool.on("error", onBroken);
+  pool.on("connect", (client) => client.on("error", onBroken));
   let notifications: Notifications | undefined;
   try {
     const connection = await pool.connect();
@@ -131,6 +136,15 @@ async function openPostgres(databaseUrl: string, options: StoreOptions): Promise
   }
 }
 
+/** Between attempts to listen again. */
+const RECONNECT_MS = 1000;
+
+interface ListeningConnection {
+  /** Resolves when it is gone, for whatever reason. */
+  readonly ended: Promise<void>;
+  end(): Promise<void>;
+}
+
 /** A connection of its own that comes back by itself; what it missed is said by an empty payload. */
 async function listenPostgres(
   connectionString: string,
@@ -138,37 +152,57 @@ async function listenPostgres(
   onPayload: (payload: string) => void,
   logger: Logger,
 ): Promise<() => Promise<void>> {
-  let isOver = false;
-  let client: pg.Client | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const connect = async (): Promise<void> => {
-    const next = new pg.Client({
-      connectionString,
-      application_name: "molecule-server listen",
-      keepAlive: true,
-    });
-    next.on("notification", (notice) => onPayload(notice.payload ?? ""));
-    next.on("error", (error) => logger.warn({ err: error }, "the listening connection broke"));
-    next.on("end", () => {
-      if (!isOver) timer = setTimeout(() => void reconnect(), 500);
-    });
-    await next.connect();
-    await next.query(`listen "${channel}"`);
-    client = next;
-  };
-  const reconnect = async (): Promise<void> => {
-    try {
-      await connect();
-      onPayload("");
-    } catch (error) {
-      logger.warn({ err: error }, "the listening connection does not come back yet");
-      if (!isOver) timer = setTimeout(() => void reconnect(), 2000);
+  const stop = new AbortController();
+  const listen = (): Promise<ListeningConnection> =>
+    openListening(connectionString, channel, onPayload, logger);
+  let current = await listen();
+  const listenAgain = async (): Promise<void> => {
+    for (;;) {
+      await systemClock.sleep(RECONNECT_MS, stop.signal);
+      try {
+        current = await listen();
+        if (stop.signal.aborted) await current.end();
+        return;
+      } catch (error) {
+        logger.warn({ err: error }, "the listening connection does not come back yet");
+      }
     }
   };
-  await connect();
+  const listening = (async () => {
+    while (!stop.signal.aborted) {
+      await current.ended;
+      await listenAgain().catch(() => undefined);
+      if (!stop.signal.aborted) onPayload("");
+    }
+  })();
   return async () => {
-    isOver = true;
-    clearTimeout(timer);
-    await client?.end();
+    stop.abort();
+    await current.end();
+    await listening;
   };
+}
+
+async function openListening(
+  connectionString: string,
+  channel: string,
+  onPayload: (payload: string) => void,
+  logger: Logger,
+): Promise<ListeningConnection> {
+  const client = new pg.Client({
+    connectionString,
+    application_name: "molecule-server listen",
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+  });
+  client.on("notification", (notice) => onPayload(notice.payload ?? ""));
+  client.on("error", (error) => logger.warn({ err: error }, "the listening connection broke"));
+  const ended = new Promise<void>((resolve) => client.once("end", () => resolve()));
+  try {
+    await client.connect();
+    await client.query(`listen "${channel}"`);
+  } catch (error) {
+    void client.end().catch(() => undefined);
+    throw error;
+  }
+  return { ended, end: () => client.end() };
 }
