@@ -22,7 +22,7 @@ export const LOOPS = {
     intervalMs: 60_000,
     timeoutMs: 120_000,
     perHost: true,
-    rule: "Containers of this installation that no workspace wants go after ten minutes; storage only of workspaces that were deleted here. Removals that failed are asked for again.",
+    rule: "Containers of this installation that no workspace wants go after ten minutes; storage only of workspaces that were deleted here. Removals and pauses that failed are asked for again.",
   },
   tokens: {
     intervalMs: 60_000,

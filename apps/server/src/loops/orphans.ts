@@ -5,12 +5,13 @@ import type { Database } from "../store/database.js";
 import { recordEvents } from "../store/events.js";
 import { cadenceOf } from "./cadence.js";
 import type { Loop } from "./loop.js";
+import { retryPauses } from "./retry-pauses.js";
 import { retryRemovals } from "./retry-removals.js";
 import { sweepOrphans, type OrphanReport } from "./sweep-orphans.js";
 
 const MOST_NAMED = 50;
 
-/** Removes what nobody wants from this engine, and asks again for removals that failed. */
+/** Removes what nobody wants from this engine, and asks again for removals and pauses that failed. */
 export function createOrphansLoop(
   context: Pick<ServerContext, "config" | "logger" | "operations" | "store">,
   host: Host,
@@ -19,14 +20,21 @@ export function createOrphansLoop(
   return {
     ...cadenceOf("orphans"),
     async run({ signal }) {
-      const [swept, retried] = await Promise.allSettled([
+      const of = { hostId: host.id, signal };
+      // Each is done whatever becomes of the others; then the failure is told.
+      const [swept, removals, pauses] = await Promise.allSettled([
         sweep(),
-        retryRemovals(context, { hostId: host.id, signal }),
+        retryRemovals(context, of),
+        retryPauses(context, of),
       ]);
-      // Each is done whatever becomes of the other; then the failure is told.
       if (swept.status === "rejected") throw swept.reason;
-      if (retried.status === "rejected") throw retried.reason;
-      return { ...swept.value, removals_retried: retried.value };
+      if (removals.status === "rejected") throw removals.reason;
+      if (pauses.status === "rejected") throw pauses.reason;
+      return {
+        ...swept.value,
+        removals_retried: removals.value,
+        pauses_retried: pauses.value,
+      };
 
       async function sweep(): Promise<JsonObject> {
         if (config.orphanSweep === "off") return { mode: "off" };

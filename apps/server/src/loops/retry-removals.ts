@@ -5,17 +5,10 @@ import { UNFINISHED_STATES } from "../state/operation-state.js";
 import { queryRows } from "../store/database.js";
 import { recordEvents } from "../store/events.js";
 import { lockWorkspace } from "../workspaces/lock-workspace.js";
+import { isRetryDue } from "./retry-delay.js";
 import { sqlList } from "./sql-list.js";
 
-const FIRST_DELAY_MS = 60_000;
-const LONGEST_DELAY_MS = 60 * 60_000;
 const MOST_PER_RUN = 50;
-
-/** True when a removal that failed `failures` times is due again. Cleaning is never given up. */
-export function isRemovalDue(failures: number, sinceLastMs: number): boolean {
-  const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.max(0, failures - 1), LONGEST_DELAY_MS);
-  return sinceLastMs >= delayMs;
-}
 
 interface Unfinished {
   readonly id: string;
@@ -55,7 +48,7 @@ export async function retryRemovals(
   let asked = 0;
   for (const row of rows) {
     signal.throwIfAborted();
-    if (!isRemovalDue(row.failures, row.since_ms)) continue;
+    if (!isRetryDue(row.failures, row.since_ms)) continue;
     await db.transaction(async (tx) => {
       const held = await lockWorkspace(tx, row.id);
       if (held?.status !== "removed") return;

@@ -1,5 +1,5 @@
 import type { OwnedResource } from "@molecule-ai/provisioner-core";
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ago, openLoopFixture, type LoopFixture } from "../../test/support/loop-fixture.js";
@@ -8,7 +8,7 @@ import { createMemoryHost, type MemoryHost } from "../../test/support/memory-hos
 import { serverInstances, workspaces } from "../store/schema.js";
 import { noteDatabaseAge, readDatabaseAge } from "./database-age.js";
 import { createOrphansLoop } from "./orphans.js";
-import { isRemovalDue } from "./retry-removals.js";
+import { isRetryDue } from "./retry-delay.js";
 import { sweepOrphans } from "./sweep-orphans.js";
 
 describe.each(storeHomes)("on $name", (kind) => {
@@ -284,6 +284,27 @@ describe.each(storeHomes)("on $name", (kind) => {
         expect(await runLoop()).toMatchObject({ removals_retried: 0 });
       });
 
+      it("asks again for a pause that failed, for as long as the workspace is paused", async () => {
+        const { db } = fixture.store;
+        const failed = { kind: "pause", state: "failed", finishedAt: ago(7_200_000) } as const;
+        const add = async (status: "paused" | "online"): Promise<string> => {
+          const id = await fixture.addWorkspace({ status });
+          const lastOperationId = await fixture.addOperation(id, failed);
+          await db.update(workspaces).set({ lastOperationId }).where(eq(workspaces.id, id));
+          return id;
+        };
+        const paused = await add("paused");
+        const resumed = await add("online");
+        expect(await runLoop()).toMatchObject({ pauses_retried: 1 });
+        expect(await fixture.statusOf(paused)).toBe("paused");
+        expect(await fixture.operationsOf(paused)).toMatchObject([
+          { state: "failed" },
+          { kind: "pause", state: "queued" },
+        ]);
+        expect(await fixture.operationsOf(resumed)).toHaveLength(1);
+        expect(await runLoop()).toMatchObject({ pauses_retried: 0 });
+      });
+
       it("retries removals although the sweep fails", async () => {
         const id = await fixture.addWorkspace({ status: "removed" });
         await fixture.addOperation(id, {
@@ -297,13 +318,13 @@ describe.each(storeHomes)("on $name", (kind) => {
       });
     });
 
-    describe("isRemovalDue", () => {
+    describe("isRetryDue", () => {
       it("waits a minute, then twice as long each time, and never gives up", () => {
-        expect(isRemovalDue(1, 59_999)).toBe(false);
-        expect(isRemovalDue(1, 60_000)).toBe(true);
-        expect(isRemovalDue(3, 239_999)).toBe(false);
-        expect(isRemovalDue(3, 240_000)).toBe(true);
-        expect(isRemovalDue(1000, 3_600_000)).toBe(true);
+        expect(isRetryDue(1, 59_999)).toBe(false);
+        expect(isRetryDue(1, 60_000)).toBe(true);
+        expect(isRetryDue(3, 239_999)).toBe(false);
+        expect(isRetryDue(3, 240_000)).toBe(true);
+        expect(isRetryDue(1000, 3_600_000)).toBe(true);
       });
     });
 
