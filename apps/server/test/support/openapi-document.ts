@@ -132,7 +132,6 @@ export function arbitraryOf(document: OpenapiDocument, schema: JsonSchema): fc.A
 function arbitraryText(schema: JsonSchema): fc.Arbitrary<string> {
   const minLength = Number(schema["minLength"] ?? 0);
   const maxLength = Math.min(Number(schema["maxLength"] ?? 40), minLength + 40);
-  const isLong = (text: string): boolean => text.length >= minLength && text.length <= maxLength;
   switch (schema["format"]) {
     case "uuid":
       return fc.uuid({ version: 4 });
@@ -145,9 +144,10 @@ function arbitraryText(schema: JsonSchema): fc.Arbitrary<string> {
     default:
   }
   if (typeof schema["pattern"] === "string") {
+    const most = Number(schema["maxLength"] ?? Infinity);
     return fc
-      .stringMatching(new RegExp(schema["pattern"]), { maxLength })
-      .filter((text) => isLong(text));
+      .stringMatching(new RegExp(schema["pattern"]), { size: "-1" })
+      .filter((text) => text.length >= minLength && text.length <= most);
   }
   return fc.string({ minLength, maxLength });
 }
