@@ -288,6 +288,17 @@ describe.each(storeHomes)("on $name", (kind) => {
         expect(await fixture.operationsOf(id)).toHaveLength(1);
       });
 
+      it("leaves a workspace that was restarted from start to end meanwhile", async () => {
+        const id = await addRunning();
+        host.exit(id, 1);
+        await lookDuring("logs", async () => {
+          await transition(fixture.store.db, id, "restart");
+          await transition(fixture.store.db, id, "ready");
+        });
+        expect(await fixture.statusOf(id)).toBe("online");
+        expect(await fixture.operationsOf(id)).toEqual([]);
+      });
+
       it("leaves a workspace whose ancestor was paused meanwhile", async () => {
         const parentId = await addRunning();
         const id = await addRunning({ parentId });
