@@ -44,6 +44,21 @@ describe("serverConfigFromEnv", () => {
     expect((thrown as { hint?: string }).hint).toBeTruthy();
   });
 
+  it("believes the proxies that are named, and has no word for all of them", () => {
+    const proxies = "10.0.0.0/8, 127.0.0.1,fd00::/8";
+    expect(serverConfigFromEnv({}).trustProxy).toEqual([]);
+    expect(serverConfigFromEnv({ MOLECULE_TRUST_PROXY: proxies }).trustProxy).toEqual([
+      "10.0.0.0/8",
+      "127.0.0.1",
+      "fd00::/8",
+    ]);
+    for (const value of ["true", "*", "1.2.3.4/33", "proxy.example", "10.0.0.0/8;127.0.0.1"]) {
+      expect(() => serverConfigFromEnv({ MOLECULE_TRUST_PROXY: value })).toThrow(
+        "MOLECULE_TRUST_PROXY",
+      );
+    }
+  });
+
   it("names every bad variable at once", () => {
     expect(() => serverConfigFromEnv({ PORT: "x", LOG_LEVEL: "y" })).toThrow(/PORT.*LOG_LEVEL/);
   });

@@ -110,7 +110,14 @@ describe("a token", () => {
     const { token, id } = await issue();
     let now = 0;
     const clock: Clock = { ...systemClock, monotonic: () => now };
-    await using other = await createTokens({ store, clock, logger, adminToken: undefined });
+    // As on a PostgreSQL, where other processes write too.
+    const shared: Store = { ...store, kind: "postgres" };
+    await using other = await createTokens({
+      store: shared,
+      clock,
+      logger,
+      adminToken: undefined,
+    });
     expect(await other.verify(token)).toBeDefined();
     await store.db
       .update(tokenTable)
@@ -226,6 +233,28 @@ it("writes the use of a token down once a minute, when it is disposed at the lat
   await store.db.update(tokenTable).set({ lastUsedAt: sql`now() - interval '61 seconds'` });
   await use();
   expect((await lastUse())?.getTime()).toBeGreaterThanOrEqual(first?.getTime() ?? Infinity);
+});
+
+it("writes down the use of a token that is verified from memory, too", async () => {
+  const { token, id } = await issue();
+  let now = Date.now();
+  const clock: Clock = { ...systemClock, now: () => now, monotonic: () => 0 };
+  const uses = async () =>
+    (await store.db.select().from(tokenTable).where(eq(tokenTable.id, id)))[0]?.lastUsedAt;
+  {
+    await using reader = await createTokens({ store, clock, logger, adminToken: undefined });
+    await reader.verify(token);
+  }
+  const first = await uses();
+  await store.db.update(tokenTable).set({ lastUsedAt: sql`now() - interval '2 minutes'` });
+  {
+    await using reader = await createTokens({ store, clock, logger, adminToken: undefined });
+    now -= 110_000;
+    await reader.verify(token);
+    now += 110_000;
+    await reader.verify(token);
+  }
+  expect((await uses())?.getTime()).toBeGreaterThanOrEqual(first?.getTime() ?? Infinity);
 });
 
 it("says platform_unavailable when the store is gone, and does not call the token bad", async () => {

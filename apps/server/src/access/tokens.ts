@@ -23,8 +23,11 @@ import { createTokenText, hashToken, isTokenText, prefixOf } from "./token-text.
 /** Live tokens that people and agents may have made of one workspace; those of attempts come on top. */
 export const MOST_LIVE_TOKENS = 50;
 
-/** Longest time a token that was verified is not looked up again. */
-const VERIFIED_FOR_MS = 5000;
+/**
+ * Longest time a token that was verified is not looked up again. Of an embedded store this is the only
+ * process, and it misses no notification; on a PostgreSQL this is the bound when one is lost.
+ */
+const VERIFIED_FOR_MS = { pglite: 300_000, postgres: 5000 } as const;
 const MOST_VERIFIED = 10_000;
 /** A revocation not yet committed after this long is heard of by its notification only. */
 const REVOKING_FOR_MS = 60_000;
@@ -105,8 +108,11 @@ export interface TokensOptions {
 }
 
 interface Verified {
+  readonly tokenId: string;
   readonly caller: Caller;
   readonly until: number;
+  /** When its use was last written down, or is about to be. */
+  lastUsedAt: number;
 }
 
 /** Reads and writes the tokens of a store. Dispose it before the store. */
@@ -146,9 +152,7 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
     return revoked;
   };
 
-  const lookUp = async (
-    hash: Buffer,
-  ): Promise<{ caller: Caller; lastUsedAt: Date | null } | undefined> => {
+  const lookUp = async (hash: Buffer): Promise<Verified | undefined> => {
     const [row] = await store.db
       .select({
         id: tokens.id,
@@ -167,12 +171,14 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
       );
     if (row === undefined || !timingSafeEqual(row.hash, hash)) return undefined;
     const { id, workspaceId, lastUsedAt } = row;
-    if (workspaceId !== null) {
-      return { caller: { kind: "workspace", workspaceId, tokenId: id }, lastUsedAt };
-    }
-    if (adminHash !== undefined) return undefined;
-    noteUse(id, lastUsedAt);
-    return { caller: { kind: "admin" }, lastUsedAt };
+    if (workspaceId === null && adminHash !== undefined) return undefined;
+    return {
+      tokenId: id,
+      caller:
+        workspaceId === null ? { kind: "admin" } : { kind: "workspace", workspaceId, tokenId: id },
+      until: clock.monotonic() + VERIFIED_FOR_MS[store.kind],
+      lastUsedAt: lastUsedAt?.getTime() ?? 0,
+    };
   };
 
   const becomeFamiliar = (key: string): void => {
@@ -181,16 +187,17 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
     if (familiar.size > MOST_VERIFIED) deleteOldest(familiar);
   };
 
-  const remember = (key: string, caller: Caller): void => {
+  const remember = (key: string, found: Verified): void => {
     becomeFamiliar(key);
-    if ((revoking.get(ownerOf(caller)) ?? 0) > clock.monotonic()) return;
-    verified.set(key, { caller, until: clock.monotonic() + VERIFIED_FOR_MS });
+    if ((revoking.get(ownerOf(found.caller)) ?? 0) > clock.monotonic()) return;
+    verified.set(key, found);
     if (verified.size > MOST_VERIFIED) deleteOldest(verified);
   };
 
-  const noteUse = (id: string, lastUsedAt: Date | null): void => {
-    if (lastUsedAt !== null && clock.now() - lastUsedAt.getTime() < USE_WRITTEN_EVERY_MS) return;
-    used.add(id);
+  const noteUse = (found: Verified): void => {
+    if (clock.now() - found.lastUsedAt < USE_WRITTEN_EVERY_MS) return;
+    found.lastUsedAt = clock.now();
+    used.add(found.tokenId);
     useTimer ??= setTimeout(() => {
       useTimer = undefined;
       writingUse = writeUse();
@@ -273,15 +280,15 @@ export async function createTokens(options: TokensOptions): Promise<Tokens> {
         return { kind: "admin" };
       }
       if (!isTokenText(token)) return undefined;
-      const known = verified.get(key);
-      if (known !== undefined && known.until > clock.monotonic()) return known.caller;
-      verified.delete(key);
-      const found = await answered(lookUp(hash));
-      if (found === undefined) return undefined;
-      const { caller, lastUsedAt } = found;
-      if (caller.kind === "workspace") noteUse(caller.tokenId, lastUsedAt);
-      remember(key, caller);
-      return caller;
+      let found = verified.get(key);
+      if (found === undefined || found.until <= clock.monotonic()) {
+        verified.delete(key);
+        found = await answered(lookUp(hash));
+        if (found === undefined) return undefined;
+        remember(key, found);
+      }
+      noteUse(found);
+      return found.caller;
     },
     isFamiliar: (token) => familiar.has(hashToken(token).toString("base64")),
     async [Symbol.asyncDispose]() {
