@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -32,11 +32,18 @@ export function controlPlaneFiles(stateDir) {
 
 /**
  * Starts the built server as a process of its own, which outlives this one, and waits until it is
- * ready. One that an earlier run left is stopped first: it may be of another build.
+ * ready. One that an earlier run left is used when it is of this build and has these settings, else
+ * stopped first.
  * @param {{ root: string, stateDir: string, signal: AbortSignal, env: Record<string, string | undefined> }} options
  */
 export async function startControlPlane({ root, stateDir, signal, env }) {
   const files = controlPlaneFiles(stateDir);
+  const { mtimeMs } = await stat(serverPath(root));
+  const made = JSON.stringify([mtimeMs, env]);
+  const running = await runningControlPlane(stateDir);
+  if (running?.made === made && (await isReady(running.url))) {
+    return { ...running, outcome: `${running.url}, still running`, stop: undefined };
+  }
   await stopControlPlane(stateDir);
   await mkdir(files.dir, { recursive: true, mode: 0o700 });
   const token = await ensureToken(files.token);
@@ -62,7 +69,7 @@ export async function startControlPlane({ root, stateDir, signal, env }) {
   child.unref();
   closeSync(log);
   const url = `http://127.0.0.1:${port}`;
-  await writeFile(files.address, JSON.stringify({ url, pid: child.pid }));
+  await writeFile(files.address, JSON.stringify({ url, pid: child.pid, made }));
   const stop = () => stopControlPlane(stateDir);
   try {
     await untilReady(url, child, signal);
@@ -75,7 +82,7 @@ export async function startControlPlane({ root, stateDir, signal, env }) {
       { cause: error },
     );
   }
-  return { url, tokenFile: files.token, stop };
+  return { url, tokenFile: files.token, outcome: url, stop };
 }
 
 /**
@@ -85,9 +92,9 @@ export async function startControlPlane({ root, stateDir, signal, env }) {
 export async function runningControlPlane(stateDir) {
   const { address, token } = controlPlaneFiles(stateDir);
   if (!existsSync(address)) return undefined;
-  const { url, pid } = JSON.parse(await readFile(address, "utf8"));
+  const { url, pid, made } = JSON.parse(await readFile(address, "utf8"));
   if (!(await isServer(pid))) return undefined;
-  return { url: String(url), pid: Number(pid), tokenFile: token };
+  return { url: String(url), pid: Number(pid), made: String(made), tokenFile: token };
 }
 
 /**
@@ -146,13 +153,19 @@ async function untilReady(url, child, signal) {
     signal.throwIfAborted();
     if (child.exitCode !== null || child.signalCode !== null) throw new Error("it ended");
     if (performance.now() > deadline) throw new Error("it took too long");
-    const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2000) }).catch(
-      () => undefined,
-    );
-    // Degraded means that it has no engine yet.
-    const { status } = answer?.ok === true ? /** @type {any} */ (await answer.json()) : {};
-    if (status === "ready") return;
+    if (await isReady(url)) return;
     await sleep(POLL_MS);
+  }
+}
+
+/** @param {string} url */
+async function isReady(url) {
+  try {
+    const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2000) });
+    // Degraded means that it has no engine yet.
+    return /** @type {any} */ (await answer.json()).status === "ready";
+  } catch {
+    return false;
   }
 }
 

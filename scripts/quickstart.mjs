@@ -107,8 +107,8 @@ async function start() {
         MOLECULE_IMAGE_REGISTRY: undefined,
       },
     });
-    undo.add("the server", value.stop);
-    return { outcome: value.url, value };
+    if (value.stop !== undefined) undo.add("the server", value.stop);
+    return { outcome: value.outcome, value };
   });
   const workspace = await stages.run("workspace", (detail) => provision(server, detail));
   // From here on the workspace is whole, and with it the server and the engine it runs on.
