@@ -27,7 +27,7 @@ beforeAll(async () => {
       ]),
     ),
   );
-}, 30_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 /** The word of the page for who may call. */

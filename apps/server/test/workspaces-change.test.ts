@@ -16,7 +16,7 @@ let server: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer({ env: { WORKSPACE_DIR: "/srv/shared" } });
-}, 30_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 const ABSENT = "00000000-0000-4000-8000-000000000000";

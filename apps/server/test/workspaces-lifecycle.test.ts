@@ -28,7 +28,7 @@ beforeAll(async () => {
     await writeFile(join(configs, name, "config.yaml"), `name: ${name}\n`);
   }
   server = await startTestServer({ env: { CONFIGS_DIR: configs } });
-}, 30_000);
+});
 
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();

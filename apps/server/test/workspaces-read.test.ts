@@ -1,6 +1,8 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toWorkspaceView } from "../src/api/to-workspace-view.js";
 import { workspaceView } from "../src/api/workspace-view.js";
+import { findWorkspace } from "../src/workspaces/list-workspaces.js";
 import { bodyOf, create, createOnline, type Json } from "./support/fleet.js";
 import { startTestServer, type TestServer } from "./support/test-server.js";
 
@@ -8,7 +10,7 @@ let server: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer();
-}, 30_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 const ABSENT = "00000000-0000-4000-8000-000000000000";
@@ -52,6 +54,8 @@ describe("GET /workspaces", () => {
       why: { kind: "provision", state: "succeeded", code: null },
     });
     expect(rows.map((row) => workspaceView.parse(row))).toEqual(rows);
+    const found = await findWorkspace(server.context.store.db, id);
+    expect(found && toWorkspaceView(found.row, found.last)).toEqual(rows[0]);
   });
 
   it("filters by status, runtime, parent and text, taken literally", async () => {

@@ -1,10 +1,6 @@
 import { z } from "zod";
 import { errorBody } from "../api/error-body.js";
-import {
-  toOwnWorkspaceView,
-  toPublicWorkspaceView,
-  toWorkspaceView,
-} from "../api/to-workspace-view.js";
+import { toOwnWorkspaceView, toPublicWorkspaceView } from "../api/to-workspace-view.js";
 import { stateAnswer, stateGoneAnswer } from "../api/workspace-answers.js";
 import { listWorkspacesQuery, MOST_LISTED, workspaceParams } from "../api/workspace-query.js";
 import { ownWorkspaceView, publicWorkspaceView, workspaceView } from "../api/workspace-view.js";
@@ -51,7 +47,16 @@ export function registerWorkspaceReading(app: App, context: ServerContext): void
         reply.header("x-next-cursor", nextCursor);
         reply.header("link", `</workspaces?${parameters.toString()}>; rel="next"`);
       }
-      return rows.map(({ row, last }) => toWorkspaceView(row, last, timeouts.get(row.runtime)));
+      const json = rows.map(({ runtime: name, json: text }) => {
+        const timeout = timeouts.get(name);
+        return timeout === undefined
+          ? text
+          : `${text.slice(0, -1)},"provision_timeout_ms":${timeout}}`;
+      });
+      return reply
+        .type("application/json; charset=utf-8")
+        .serializer((text: unknown) => text as string)
+        .send(`[${json.join(",")}]` as never);
     },
   );
 

@@ -1,10 +1,11 @@
-import { and, asc, eq, ilike, ne, or, sql, type SQL } from "drizzle-orm";
+import { and, eq, ilike, ne, or, sql, type SQL } from "drizzle-orm";
 import type { LastOperation } from "../api/to-workspace-view.js";
 import type { WorkspaceStatus } from "../state/workspace-status.js";
-import type { Database } from "../store/database.js";
+import { queryRows, type Database } from "../store/database.js";
 import { operations, workspaces } from "../store/schema.js";
 import type { WorkspaceRow } from "../store/workspaces.js";
 import type { PageCursor } from "./page-cursor.js";
+import { workspaceViewColumns } from "./workspace-view-columns.js";
 
 export interface WorkspaceFilter {
   /** Undefined: all but the removed ones. */
@@ -31,25 +32,44 @@ const lastColumns = {
   errorHint: operations.errorHint,
 };
 
-/** A page of workspaces, oldest first. The log tails of their operations are left out. */
+/** A page of workspaces as the text of the JSON that clients are sent. */
+export interface WorkspacePage {
+  readonly rows: readonly { readonly runtime: string; readonly json: string }[];
+  readonly next: PageCursor | undefined;
+}
+
+/**
+ * A page of workspaces, oldest first, each with the operation that explains it; the log tails of
+ * operations are left out. The database writes the JSON: with a thousand rows, to read them in and
+ * write them out again would cost more than all else.
+ */
 export async function listWorkspaces(
   db: Database,
   filter: WorkspaceFilter,
   page: { readonly limit: number; readonly after: PageCursor | undefined },
-): Promise<{ readonly rows: readonly ListedWorkspace[]; readonly next: PageCursor | undefined }> {
-  const found = await db
-    .select({ row: workspaces, last: lastColumns })
-    .from(workspaces)
-    .leftJoin(operations, eq(operations.id, workspaces.lastOperationId))
-    .where(and(...conditions(filter), isAfter(page.after)))
-    .orderBy(asc(workspaces.createdAt), asc(workspaces.id))
-    .limit(page.limit + 1);
-  const rows = found.slice(0, page.limit).map(({ row, last }) => ({
-    row,
-    last: last === null ? undefined : { ...last, logTail: null },
-  }));
-  const end = rows.at(-1)?.row;
-  return { rows, next: found.length > page.limit ? end : undefined };
+): Promise<WorkspacePage> {
+  const found = await queryRows<{ id: string; moment: string; runtime: string; json: string }>(
+    db,
+    sql`
+      select
+        ${workspaces.id} as id,
+        (extract(epoch from ${workspaces.createdAt}) * 1000)::bigint::text as moment,
+        ${workspaces.runtime} as runtime,
+        row_to_json(view)::text as json
+      from ${workspaces}
+      left join ${operations} on ${operations.id} = ${workspaces.lastOperationId}
+      cross join lateral (select ${workspaceViewColumns}) as view
+      where ${and(...conditions(filter), isAfter(page.after)) ?? sql`true`}
+      order by ${workspaces.createdAt}, ${workspaces.id}
+      limit ${page.limit + 1}`,
+  );
+  const rows = found.slice(0, page.limit);
+  const end = rows.at(-1);
+  const next =
+    found.length > page.limit && end !== undefined
+      ? { createdAt: new Date(Number(end.moment)), id: end.id }
+      : undefined;
+  return { rows, next };
 }
 
 /** One workspace with the operation that explains it, its log tail too. */
