@@ -6,7 +6,7 @@ import type { Database } from "../store/database.js";
 import { idempotencyKeys } from "../store/schema.js";
 
 /** How long a key stands for its answer. */
-export const KEPT_FOR = "24 hours";
+const KEPT_FOR = "24 hours";
 
 export interface IdempotentRequest {
   /** Keys of one caller mean nothing to another. */
