@@ -25,7 +25,8 @@ interface Row {
  * Seals with the current key what another key sealed, or nothing did. Several processes may do this
  * at once, and secrets may be saved meanwhile: a row is replaced only while it is what was read.
  * Rows that no key opens are left as they are and named. Ends early, without an error, when the
- * signal aborts; what is left is done at the next boot.
+ * signal aborts or the store fails, which is logged: what is left can still be read with the previous
+ * key, and is done at the next boot.
  */
 export async function resealSecrets(options: {
   readonly db: Database;
@@ -37,8 +38,12 @@ export async function resealSecrets(options: {
   const { box, logger } = options;
   const tally = { resealed: 0, unreadable: [] as string[] };
   if (box.keyId !== undefined) {
-    await resealTable(options, box.keyId, TABLES.global, tally);
-    await resealTable(options, box.keyId, TABLES.workspace, tally);
+    try {
+      await resealTable(options, box.keyId, TABLES.global, tally);
+      await resealTable(options, box.keyId, TABLES.workspace, tally);
+    } catch (error) {
+      logger.error({ err: error }, "sealing secrets with the current key stopped early");
+    }
   }
   if (tally.resealed > 0) {
     logger.info({ count: tally.resealed, keyId: box.keyId }, "sealed secrets with the current key");

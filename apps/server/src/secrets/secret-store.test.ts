@@ -230,6 +230,24 @@ describe("a rotation", () => {
     ).toEqual({ resealed: 14, unreadable: [`${workspaceId}/OWN_3`] });
   });
 
+  it("ends without an error when the store fails, tells the log, and is taken up again", async () => {
+    const expected = await saveMany();
+    const told: string[] = [];
+    const logger: Logger = {
+      ...silent,
+      error: (_fields: unknown, text?: string) => told.push(text ?? ""),
+    };
+    const failing = { execute: () => Promise.reject(new Error("gone")) } as unknown as Store["db"];
+    expect(await resealSecrets({ db: failing, box: rotated, logger })).toEqual({
+      resealed: 0,
+      unreadable: [],
+    });
+    expect(told).toEqual(["sealing secrets with the current key stopped early"]);
+    await resealSecrets({ db: store.db, box: rotated, logger: silent });
+    const reopened = createSecretStore({ box: afterwards, redactor });
+    expect(await reopened.readEffective(store.db, workspaceId)).toEqual(expected);
+  });
+
   it("does not begin without a key", async () => {
     await saveMany();
     const box = createSecretBox({ current: undefined, previous: [key] });
