@@ -6,6 +6,7 @@ import { describeAdminToken, issueFirstAdminToken } from "./access/admin-token.j
 import { createTokens } from "./access/tokens.js";
 import { createApp, type App } from "./app.js";
 import type { ServerConfig } from "./config.js";
+import { findAgentAddress, listenForAgents } from "./host/agent-listener.js";
 import { createHostLink } from "./host/create-host-link.js";
 import type { HostLink } from "./host/host.js";
 import { readInstallId } from "./install-id.js";
@@ -165,9 +166,14 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
         );
         await worker.start();
         working.push(await startLoops(context));
+        working.push(openToAgents(context, app, port));
         const { signal } = shutdown;
-        const sealing = resealSecrets({ db: store.db, box, logger, signal });
-        working.push({ [Symbol.asyncDispose]: () => sealing.then(() => undefined) });
+        const sealing = resealSecrets({ db: store.db, box, logger, signal }).then(
+          () => undefined,
+          (error: unknown) =>
+            logger.error({ err: error }, "secrets of the previous key wait for the next start"),
+        );
+        working.push({ [Symbol.asyncDispose]: () => sealing });
       },
       rest,
       [Symbol.asyncDispose]: dispose,
@@ -176,6 +182,21 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     await dispose();
     throw error;
   }
+}
+
+/** Lets containers reach a server that listens on loopback, once there is an engine. */
+function openToAgents(context: ServerContext, app: App, port: number): AsyncDisposable {
+  const { host, config, logger, shutdown: signal } = context;
+  const opening = (async () => {
+    const connected = await host.connected({ signal });
+    const address = await findAgentAddress(connected, config, signal);
+    if (address === undefined) return undefined;
+    return listenForAgents({ server: app.server, address, port, logger });
+  })().catch((error: unknown) => {
+    if (!signal.aborted) logger.warn({ err: error }, "containers may not reach this server");
+    return undefined;
+  });
+  return { [Symbol.asyncDispose]: async () => (await opening)?.[Symbol.asyncDispose]() };
 }
 
 /** Not the log: that is kept and read by many. */

@@ -49,7 +49,7 @@ async function settled(id: string) {
   for (;;) {
     const row = await findWorkspaceRow(store.db, id);
     const operationId = row?.lastOperationId;
-    if (row === undefined || operationId == null) return row;
+    if (row === undefined || operationId === undefined || operationId === null) return row;
     await server.context.operations.settled(operationId, { signal: AbortSignal.timeout(20_000) });
     const after = await findWorkspaceRow(store.db, id);
     if (after === undefined || after.lastOperationId === operationId) return after;
@@ -193,7 +193,7 @@ describe("a provision", () => {
       code: "ERR_REQUIRED_ENV_MISSING",
       missing: ["KEY_A", "KEY_B"],
     });
-    expect(String(payload?.["error"])).toContain("KEY_A, KEY_B");
+    expect(JSON.stringify(payload)).toContain("KEY_A, KEY_B");
     expect(images).toBe(0);
     expect(host.workspaces.size).toBe(0);
 
