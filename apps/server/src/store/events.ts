@@ -1,7 +1,6 @@
 import type { JsonObject } from "@molecule-ai/core";
 import { sql, type InferSelectModel } from "drizzle-orm";
 import type { Database } from "./database.js";
-import { notify } from "./notifications.js";
 import { events } from "./schema.js";
 
 export type EventRow = InferSelectModel<typeof events>;
@@ -59,7 +58,8 @@ export interface NewEvent {
  */
 export async function recordEvents(tx: Database, recorded: readonly NewEvent[]): Promise<void> {
   if (recorded.length === 0) return;
-  await tx.execute(sql`select pg_advisory_xact_lock(7260632)`);
+  // Together, because each statement is a way to the database and back.
+  await tx.execute(sql`select pg_advisory_xact_lock(7260632), pg_notify('molecule_events', '')`);
   await tx.insert(events).values(
     recorded.map(({ type, workspaceId, operationId, actor, requestId, payload }) => ({
       eventType: type,
@@ -72,5 +72,4 @@ export async function recordEvents(tx: Database, recorded: readonly NewEvent[]):
       createdAt: sql`clock_timestamp()`,
     })),
   );
-  await notify(tx, "molecule_events", "");
 }

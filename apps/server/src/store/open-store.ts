@@ -10,6 +10,7 @@ import type { Database } from "./database.js";
 import { lockDirectory } from "./directory-lock.js";
 import { migrateStore } from "./migrate.js";
 import { createNotifications, type Notifications } from "./notifications.js";
+import { retryTransactions } from "./retry-transactions.js";
 import * as schema from "./schema.js";
 
 /** Where everything the server knows is kept. */
@@ -109,9 +110,11 @@ async function openPostgres(databaseUrl: string, options: StoreOptions): Promise
       listenPostgres(databaseUrl, channel, onPayload, logger),
     );
     const opened = notifications;
+    const db = drizzlePostgres(pool, { schema }) as unknown as Database;
+    retryTransactions(db);
     return {
       kind: "postgres",
-      db: drizzlePostgres(pool, { schema }) as unknown as Database,
+      db,
       notifications: opened,
       ping: async () => void (await pool.query("select 1")),
       async [Symbol.asyncDispose]() {

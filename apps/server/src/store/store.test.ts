@@ -211,6 +211,31 @@ describe.skipIf(postgres.skip !== undefined)("a PostgreSQL", () => {
     await store.ping();
   });
 
+  it("ends one of two transactions that wait for each other, which then begins anew", async () => {
+    await using store = await open();
+    await store.db.execute(sql`create table pair (id int primary key, writes int not null)`);
+    await store.db.execute(sql`insert into pair values (1, 0), (2, 0)`);
+    let attempts = 0;
+    let meet: () => void = () => undefined;
+    let waiting = 2;
+    const both = new Promise<void>((resolve) => (meet = resolve));
+    const write = (first: number, second: number): Promise<void> =>
+      store.db.transaction(async (tx) => {
+        attempts += 1;
+        await tx.execute(sql`update pair set writes = writes + 1 where id = ${first}`);
+        waiting -= 1;
+        if (waiting === 0) meet();
+        await both;
+        await tx.execute(sql`update pair set writes = writes + 1 where id = ${second}`);
+      });
+    await Promise.all([write(1, 2), write(2, 1)]);
+    expect(attempts).toBe(3);
+    expect(await queryRows(store.db, sql`select writes from pair`)).toEqual([
+      { writes: 2 },
+      { writes: 2 },
+    ]);
+  });
+
   it("is listened to again after its connections were cut, and says that something may be missed", async () => {
     await using store = await open();
     const heard: string[] = [];
