@@ -97,23 +97,35 @@ async function findClaimable(tx: Database, options: ClaimOptions): Promise<strin
   return found?.id;
 }
 
-/** Milliseconds until a back-off or somebody's lease on this host ends; undefined when none is pending. */
-export async function nextDueMs(
+export interface QueueOutlook {
+  /** There is something to claim, unless its runtime is at its limit. */
+  readonly isReady: boolean;
+  /** Milliseconds until a back-off or somebody's lease ends; undefined when none is pending. */
+  readonly dueMs: number | undefined;
+}
+
+/** What this host may expect of the queue: one statement, for the many times there is nothing. */
+export async function lookAtQueue(
   db: Database,
   hostId: string,
   runningIds: readonly string[],
-): Promise<number | undefined> {
-  const [found] = await queryRows<{ due: number | null }>(
+): Promise<QueueOutlook> {
+  const [found] = await queryRows<{ ready: boolean | null; due: number | null }>(
     db,
     sql`
-      select (extract(epoch from min(
-        case when state = 'queued' then not_before else lease_expires_at end
-      ) - clock_timestamp()) * 1000)::float8 as due
-      from operations
-      where state = 'queued' and not_before > clock_timestamp() and (host_id is null or host_id = ${hostId})
-        or state = 'running' and host_id = ${hostId} and ${notInArray(operations.id, [...runningIds])}`,
+      select
+        bool_or(moment <= clock_timestamp()) as ready,
+        (extract(epoch from min(moment) filter (where moment > clock_timestamp())
+          - clock_timestamp()) * 1000)::float8 as due
+      from (
+        select case state when 'queued' then coalesce(not_before, '-infinity')
+          else lease_expires_at end as moment
+        from operations
+        where state = 'queued' and (host_id is null or host_id = ${hostId})
+          or state = 'running' and host_id = ${hostId} and ${notInArray(operations.id, [...runningIds])}
+      ) as pending`,
   );
-  return found?.due ?? undefined;
+  return { isReady: found?.ready ?? false, dueMs: found?.due ?? undefined };
 }
 
 /** An embedded store has one process, so whoever else holds a lease in it is dead. */

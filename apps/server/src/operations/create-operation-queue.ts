@@ -7,7 +7,7 @@ import { queryRows, type Database } from "../store/database.js";
 import { recordEvents, type NewEvent } from "../store/events.js";
 import { notify } from "../store/notifications.js";
 import type { Store } from "../store/open-store.js";
-import { operations, workspaces } from "../store/schema.js";
+import { operations } from "../store/schema.js";
 import { endingEvent, endOperation, failureColumns, lockWorkspace } from "./end-operation.js";
 import { cancelledFailure } from "./operation-failure.js";
 import type {
@@ -57,10 +57,10 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
         plan.kind === "join"
           ? await join(tx, plan)
           : await insert(tx, plan, request, request.hostId ?? unfinished.open?.hostId ?? undefined);
-      await tx
-        .update(workspaces)
-        .set({ lastOperationId: requested.operation.id })
-        .where(eq(workspaces.id, request.workspaceId));
+      const { id } = requested.operation;
+      await tx.execute(sql`
+        update workspaces set last_operation_id = ${id} where id = ${request.workspaceId}
+        returning pg_notify('molecule_operations', ${id})`);
       return requested;
     },
 
@@ -154,7 +154,6 @@ async function join(tx: Database, { operation, params }: JoinPlan): Promise<Requ
     .set({ params, notBefore: null })
     .where(eq(operations.id, operation.id))
     .returning();
-  await notify(tx, "molecule_operations", operation.id);
   return { operation: joined ?? operation, outcome: "joined", events: [] };
 }
 
@@ -204,7 +203,6 @@ async function insert(
     })
     .returning();
   if (operation === undefined) throw new Error("an insert returned no row");
-  await notify(tx, "molecule_operations", id);
   events.push({
     type: "OPERATION_QUEUED",
     workspaceId: request.workspaceId,

@@ -2,7 +2,7 @@ import { systemClock, type Clock, type Redactor } from "@molecule-ai/core";
 import type { HostLink } from "../host/host.js";
 import type { Logger } from "../logger.js";
 import type { Store } from "../store/open-store.js";
-import { claimOperation, expireLeasesOfOthers, nextDueMs } from "./claim-operation.js";
+import { claimOperation, expireLeasesOfOthers, lookAtQueue } from "./claim-operation.js";
 import {
   startAttempt,
   type AttemptDependencies,
@@ -137,8 +137,10 @@ export function createWorker(options: WorkerOptions): Worker {
       await host.ping({ signal: AbortSignal.any([closing.signal, AbortSignal.timeout(pollMs)]) });
       isEngineDown = false;
     }
-    while (!closing.signal.aborted && (await take(hostId)));
-    return (await nextDueMs(db, hostId, [...attempts.keys()])) ?? pollMs;
+    for (;;) {
+      const { isReady, dueMs } = await lookAtQueue(db, hostId, [...attempts.keys()]);
+      if (closing.signal.aborted || !isReady || !(await take(hostId))) return dueMs ?? pollMs;
+    }
   };
 
   const takeUntilClosing = async (): Promise<void> => {

@@ -421,6 +421,36 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
       expect(runs).toBe(1);
     });
 
+    it("a worker that cannot renew stops its work before the lease is over, and hands it back", async () => {
+      let isAway = false;
+      const db = new Proxy(store.db, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name);
+          if (typeof value !== "function") return value;
+          return (...args: unknown[]): unknown => {
+            if (isAway) throw new Error("the database is away");
+            return Reflect.apply(value, target, args);
+          };
+        },
+      });
+      const stopped: { reason: unknown; afterMs: number }[] = [];
+      runner.work = async (operation, context) => {
+        if (operation.attempt > 1) return;
+        isAway = true;
+        const startedAt = performance.now();
+        await untilAborted(operation, context).catch((reason: unknown) => {
+          stopped.push({ reason, afterMs: performance.now() - startedAt });
+          isAway = false;
+          throw reason;
+        });
+      };
+      await startWorker({ leaseMs: 6000 }, { ...store, db });
+      const { id } = await request();
+      expect(await settled(id)).toMatchObject({ state: "succeeded", attempt: 2, retries: 0 });
+      expect(stopped).toMatchObject([{ reason: { code: "ERR_OPERATION_LOST" } }]);
+      expect(stopped[0]?.afterMs).toBeLessThan(6000);
+    });
+
     it("an operation whose worker fell silent is taken over on its host, and only there", async () => {
       const { id } = await request();
       await die(id);
