@@ -99,7 +99,8 @@ export interface OperationRunner {
    * was superseded while it did not run. `next` is the operation that now follows: it explains the
    * status of the workspace, so an ending with a `next` leaves that alone.
    *
-   * It may record events, as the last thing it does.
+   * It may record events, as the last thing it does. When the transaction fails it is called again in
+   * another one: what it needs must still be there, and nothing but the database may be changed.
    */
   finish(
     tx: Database,
