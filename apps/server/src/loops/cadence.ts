@@ -34,7 +34,7 @@ export const LOOPS = {
     intervalMs: 120_000,
     timeoutMs: 60_000,
     perHost: false,
-    rule: "A workspace without tasks that is silent for its hibernation_idle_minutes is hibernated.",
+    rule: "A workspace without tasks for its hibernation_idle_minutes is hibernated.",
   },
   retention: {
     intervalMs: 600_000,

@@ -20,13 +20,14 @@ describe.each(storeHomes)("on $name", (kind) => {
       runtime: "langgraph",
       activeTasks: 0,
       hibernationIdleMinutes: 5,
-      lastHeartbeatAt: ago(6 * MINUTE),
+      lastActiveAt: ago(6 * MINUTE),
       lastOutboundAt: null,
-      updatedAt: ago(0),
+      provisionStartedAt: ago(7 * MINUTE),
+      createdAt: ago(8 * MINUTE),
     };
 
     describe("isIdle", () => {
-      it("is true for a workspace that was silent for long enough", () => {
+      it("is true for a workspace that had nothing to do for long enough", () => {
         expect(isIdle(idle, Date.now())).toBe(true);
         expect(isIdle({ ...idle, status: "degraded" }, Date.now())).toBe(true);
       });
@@ -36,16 +37,18 @@ describe.each(storeHomes)("on $name", (kind) => {
         ["never asked for it", { hibernationIdleMinutes: 0 }],
         ["is external", { runtime: "external" }],
         ["is not online", { status: "offline" }],
-        ["beat a moment ago", { lastHeartbeatAt: ago(4 * MINUTE) }],
+        ["had something to do a moment ago", { lastActiveAt: ago(4 * MINUTE) }],
         ["called somebody a moment ago", { lastOutboundAt: ago(4 * MINUTE) }],
-        ["never beat and is new", { lastHeartbeatAt: null }],
+        ["was started a moment ago", { provisionStartedAt: ago(4 * MINUTE) }],
+        ["is new", { provisionStartedAt: null, createdAt: ago(4 * MINUTE), lastActiveAt: null }],
       ])("is false for one that %s", (_name, more) => {
         expect(isIdle({ ...idle, ...more }, Date.now())).toBe(false);
       });
     });
 
     it("puts idle workspaces to sleep with an operation that does it, and no others", async () => {
-      const first = await fixture.addWorkspace(idle);
+      // It lives: that alone keeps nobody awake.
+      const first = await fixture.addWorkspace({ ...idle, lastHeartbeatAt: ago(0) });
       const second = await fixture.addWorkspace(idle);
       const busy = await fixture.addWorkspace({ ...idle, activeTasks: 2 });
       const restarting = await fixture.addWorkspace(idle);

@@ -9,7 +9,10 @@ import type { Loop } from "./loop.js";
 
 const ACTOR = "system:hibernation";
 
-/** True for a workspace that has had nothing to do for as long as its owner allows. */
+/**
+ * True for a workspace that has had nothing to do for as long as its owner allows. Its heartbeats say
+ * that it lives, not that it is used: an agent that is well beats twice a minute.
+ */
 export function isIdle(
   row: Pick<
     WorkspaceRow,
@@ -17,9 +20,10 @@ export function isIdle(
     | "runtime"
     | "activeTasks"
     | "hibernationIdleMinutes"
-    | "lastHeartbeatAt"
+    | "lastActiveAt"
     | "lastOutboundAt"
-    | "updatedAt"
+    | "provisionStartedAt"
+    | "createdAt"
   >,
   now: number,
 ): boolean {
@@ -27,8 +31,9 @@ export function isIdle(
   if (row.runtime === "external") return false;
   if (row.status !== "online" && row.status !== "degraded") return false;
   const last = Math.max(
-    (row.lastHeartbeatAt ?? row.updatedAt).getTime(),
+    row.lastActiveAt?.getTime() ?? 0,
     row.lastOutboundAt?.getTime() ?? 0,
+    (row.provisionStartedAt ?? row.createdAt).getTime(),
   );
   return now - last >= row.hibernationIdleMinutes * 60_000;
 }
@@ -76,8 +81,9 @@ function findCandidates(db: Database): Promise<{ readonly id: string }[]> {
       select w.id from workspaces w
       where w.hibernation_idle_minutes > 0 and w.status in ('online', 'degraded')
         and w.active_tasks = 0 and w.runtime <> 'external'
-        and greatest(coalesce(w.last_heartbeat_at, w.updated_at), w.last_outbound_at)
-          <= now() - make_interval(mins => w.hibernation_idle_minutes)
+        and greatest(
+            w.last_active_at, w.last_outbound_at, coalesce(w.provision_started_at, w.created_at)
+          ) <= now() - make_interval(mins => w.hibernation_idle_minutes)
         and not exists (select 1 from operations o where o.workspace_id = w.id
           and o.state in ('waiting', 'queued', 'running'))
       order by w.id limit 100`,

@@ -88,6 +88,7 @@ it("writes what the agent said, with the moment, and neither version nor updated
   expect(after).toEqual({
     ...before,
     lastHeartbeatAt: after.lastHeartbeatAt,
+    lastActiveAt: expect.any(Date) as Date,
     lastErrorRate: 0.25,
     lastSampleError: "timeout",
     activeTasks: 3,
@@ -96,6 +97,14 @@ it("writes what the agent said, with the moment, and neither version nor updated
     runtimeState: "busy",
   });
   expect(await eventsOf(id)).toEqual([]);
+});
+
+it("takes a beat for activity only when the agent has something to do", async () => {
+  const id = await insertWorkspace("online", { lastActiveAt: new Date(0) });
+  await writer.write(sent(id, { active_tasks: 0, current_task: "" }));
+  expect((await rowOf(id)).lastActiveAt).toEqual(new Date(0));
+  await writer.write(sent(id, { current_task: "thinks" }));
+  expect((await rowOf(id)).lastActiveAt?.getTime()).toBeGreaterThan(0);
 });
 
 it("sets liveness again after any silence", async () => {

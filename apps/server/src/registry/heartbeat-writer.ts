@@ -174,6 +174,10 @@ function writeLiveness(
         last_error_rate = beat.error_rate,
         last_sample_error = beat.sample_error,
         active_tasks = beat.active_tasks,
+        last_active_at = case
+          when beat.active_tasks > 0 or beat.current_task <> '' then clock_timestamp()
+          else w.last_active_at
+        end,
         uptime_seconds = beat.uptime_seconds,
         current_task = beat.current_task,
         runtime_state = beat.runtime_state,

@@ -79,6 +79,8 @@ export const workspaces = pgTable(
     /** The adapter decides itself when it is degraded. */
     managesStatus: boolean("manages_status").notNull().default(false),
     lastOutboundAt: moment("last_outbound_at"),
+    /** When it last said that it has something to do, or was started; it sleeps by this. */
+    lastActiveAt: moment("last_active_at"),
     imageRef: text("image_ref"),
     imageDigest: text("runtime_image_digest"),
     imageId: text("image_id"),
