@@ -3,8 +3,10 @@ import { eq } from "drizzle-orm";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createOperationRunner } from "../src/operations/create-operation-runner.js";
 import { hashToken } from "../src/access/token-text.js";
 import { openStore, type Store } from "../src/store/open-store.js";
 import {
@@ -373,6 +375,37 @@ describe("pause, resume, hibernate and removal", () => {
     expect(host.storage.size).toBe(0);
     expect(await liveTokens(id)).toEqual([]);
   });
+});
+
+it("writes what a start came to also when the transaction that ends it is tried again", async () => {
+  const id = await create();
+  const row = await settled(id);
+  const [provision] = await store.db
+    .select()
+    .from(operations)
+    .where(eq(operations.workspaceId, id));
+  if (provision === undefined) throw new Error("no operation");
+  const runner = createOperationRunner(server.context);
+  const operation = { ...provision, id: randomUUID(), kind: "restart" as const };
+  await runner.run(operation, {
+    signal: AbortSignal.timeout(20_000),
+    onEvent: () => undefined,
+  });
+  const finish = (fate: () => void): Promise<void> =>
+    store.db.transaction(async (tx) => {
+      await runner.finish(tx, operation, { state: "succeeded" }, undefined);
+      fate();
+    });
+  const deadlock = new Error("deadlock");
+  await expect(
+    finish(() => {
+      throw deadlock;
+    }),
+  ).rejects.toBe(deadlock);
+  await finish(() => undefined);
+  const after = await findWorkspaceRow(store.db, id);
+  expect(after?.url).toBe(host.workspaces.get(id)?.url);
+  expect(after?.url).not.toBe(row?.url);
 });
 
 it("hands an operation back when the server stops, and the next one ends it", async () => {

@@ -11,10 +11,21 @@ import { runRemove, runStop } from "./run-stop.js";
 
 const ACTOR = "system:worker";
 
+/** Far more than can run at once. */
+const MOST_RESULTS = 1000;
+
 /** Does the work of operations on the engine of this process, and writes what their ends mean. */
 export function createOperationRunner(context: RunnerContext): OperationRunner {
-  /** What starts came to, until the transaction that ends them. */
+  /**
+   * What the last starts came to, for the transactions that end them: each may be tried again, so
+   * what one has read stays for the next.
+   */
   const results = new Map<string, StartResult>();
+  const remember = (operationId: string, result: StartResult): void => {
+    results.set(operationId, result);
+    const [oldest] = results.keys();
+    if (results.size > MOST_RESULTS && oldest !== undefined) results.delete(oldest);
+  };
 
   return {
     async run(operation, run) {
@@ -23,9 +34,9 @@ export function createOperationRunner(context: RunnerContext): OperationRunner {
         case "provision":
         case "restart":
         case "resume": {
-          const result = await runStart(context, operation, run, (told) => {
-            results.set(operation.id, told);
-          });
+          const result = await runStart(context, operation, run, (told) =>
+            remember(operation.id, told),
+          );
           return { timings: result?.timings };
         }
         case "pause":
@@ -42,7 +53,6 @@ export function createOperationRunner(context: RunnerContext): OperationRunner {
 
     async finish(tx, operation, ending, next) {
       const result = results.get(operation.id);
-      results.delete(operation.id);
       const hasNext = next !== undefined;
       switch (operation.kind) {
         case "provision":
