@@ -2,7 +2,7 @@ import type { OperationRow } from "../operations/operation.js";
 import type { OperationView } from "./operation-view.js";
 
 /** `position` is for a queued operation; see `OperationQueue.position`. */
-export function toOperationView(row: OperationRow, position?: number | undefined): OperationView {
+export function toOperationView(row: OperationRow, position?: number): OperationView {
   return {
     id: row.id,
     workspace_id: row.workspaceId,

@@ -70,7 +70,7 @@ export function toOwnWorkspaceView(
 export function toWorkspaceView(
   row: WorkspaceRow,
   last: LastOperation | undefined,
-  provisionTimeoutMs?: number | undefined,
+  provisionTimeoutMs?: number,
 ): WorkspaceView {
   return {
     ...toOwnWorkspaceView(row, last),

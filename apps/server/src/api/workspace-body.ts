@@ -76,7 +76,6 @@ export const restartWorkspaceBody = z
   })
   .nullish()
   .meta({ id: "Restart" });
-export type RestartWorkspaceBody = z.infer<typeof restartWorkspaceBody>;
 
 /** Body of `POST /admin/workspaces/:id/bootstrap-failed`. */
 export const bootstrapFailedBody = z
