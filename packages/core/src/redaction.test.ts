@@ -66,6 +66,37 @@ describe("createRedactor", () => {
     expect(redactor.redact("<token-abc-def>")).toBe("<***>");
   });
 
+  it("masks a secret of 64 KiB, and a thousand of them", () => {
+    const redactor = createRedactor(["k".repeat(65_536)]);
+    expect(redactor.redact(`<${"k".repeat(65_536)}>`)).toBe("<***>");
+    for (let n = 0; n < 1000; n += 1) redactor.add(`secret-number-${n}-of-many`);
+    expect(redactor.redact("secret-number-7-of-many secret-number-999-of-many")).toBe("*** ***");
+  });
+
+  it("finds what a search for each secret finds, the longest first", () => {
+    const word = fc.string({ minLength: 4, maxLength: 8, unit: fc.constantFrom("a", "b") });
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), word, word, (words, one, two) => {
+        const longestFirst = [...words].sort((a, b) => b.length - a.length);
+        expect(createRedactor(words).redact(`${one}.${two}`)).toBe(
+          `${one}.${two}`.replace(new RegExp(longestFirst.join("|"), "g"), "***"),
+        );
+      }),
+    );
+  });
+
+  it("keeps the newest secrets when there are more than it may remember", () => {
+    const redactor = createRedactor([], { mostCharacters: 20_000 });
+    const name = (n: number): string => `secret-number-${n}-of-many`;
+    redactor.add("stays-because-it-is-used");
+    for (let n = 0; n < 1000; n += 1) {
+      redactor.add(name(n));
+      redactor.add("stays-because-it-is-used");
+    }
+    expect(redactor.redact(name(0))).toBe(name(0));
+    expect(redactor.redact(`${name(999)} stays-because-it-is-used`)).toBe("*** ***");
+  });
+
   it("leaves text alone when the token is empty, too short or absent", () => {
     expect(createRedactor([""]).redact("plain text")).toBe("plain text");
     expect(createRedactor(["abc"]).redact("abc abc")).toBe("abc abc");

@@ -23,43 +23,153 @@ export function redactUserinfo(text: string): string {
  * characters go first, so that they cannot split a secret in two.
  */
 export interface Redactor {
-  /** Registers a secret. Values shorter than 4 characters are ignored. */
+  /**
+   * Registers a secret. Values shorter than 4 characters are ignored. What is remembered is bounded:
+   * adding a secret again keeps it from being forgotten for newer ones.
+   */
   add(secret: string): void;
   redact(text: string): string;
 }
 
-export function createRedactor(secrets: Iterable<string> = []): Redactor {
-  const forms = new Set<string>();
-  let pattern: RegExp | undefined;
+interface RedactorOptions {
+  /** What is remembered at most, all forms together; the secrets that were longest not added go first. */
+  readonly mostCharacters?: number | undefined;
+}
+
+/** More than thousands of workspaces have, and little enough for a process that runs for months. */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+/** What a form costs beside its characters. */
+const FORM_OVERHEAD = 64;
+
+export function createRedactor(
+  secrets: Iterable<string> = [],
+  { mostCharacters = MOST_CHARACTERS }: RedactorOptions = {},
+): Redactor {
+  const index = createFormIndex();
+  /** Forms by secret; the one that was added last is last. */
+  const formsBySecret = new Map<string, ReadonlySet<string>>();
+  let characters = 0;
+
+  const forget = (secret: string, forms: ReadonlySet<string>): void => {
+    formsBySecret.delete(secret);
+    for (const form of forms) index.remove(form);
+    characters -= costOf(forms);
+  };
 
   const add = (secret: string): void => {
-    const before = forms.size;
-    for (const literal of [secret, secret.trim(), ...secret.split(/\r?\n/).filter(isLongLine)]) {
-      if (literal.length < SHORTEST_SECRET) continue;
-      for (const form of formsOf(literal)) forms.add(form);
+    const known = formsBySecret.get(secret);
+    if (known !== undefined) {
+      formsBySecret.delete(secret);
+      formsBySecret.set(secret, known);
+      return;
     }
-    if (forms.size > before) pattern = undefined;
+    const forms = allFormsOf(secret);
+    if (forms.size === 0) return;
+    formsBySecret.set(secret, forms);
+    for (const form of forms) index.add(form);
+    characters += costOf(forms);
+    for (const [oldest, its] of formsBySecret) {
+      if (characters <= mostCharacters || oldest === secret) break;
+      forget(oldest, its);
+    }
   };
   for (const secret of secrets) add(secret);
 
   return {
     add,
-    redact(text) {
-      const clean = stripControlCharacters(text);
-      if (forms.size > 0) {
-        // Longest first, so that a secret which contains another is masked whole.
-        pattern ??= new RegExp(
-          [...forms]
-            .sort((a, b) => b.length - a.length)
-            .map(escapeRegExp)
-            .join("|"),
-          "g",
-        );
-        return redactUserinfo(clean.replace(pattern, MASK));
+    redact: (text) => redactUserinfo(index.mask(stripControlCharacters(text))),
+  };
+}
+
+/** Texts to be masked, found by their first characters: however many there are, a search is one pass. */
+interface FormIndex {
+  add(form: string): void;
+  /** As often as it was added. */
+  remove(form: string): void;
+  mask(text: string): string;
+}
+
+/**
+ * Not one regular expression: with the secrets of a fleet it takes seconds to compile, and from some
+ * 32 KiB on there is none.
+ */
+function createFormIndex(): FormIndex {
+  const uses = new Map<string, number>();
+  /** Longest first, so that a secret which contains another is masked whole. */
+  const formsByBeginning = new Map<number, string[]>();
+
+  const findAt = (text: string, at: number): string | undefined =>
+    formsByBeginning.get(hashBeginning(text, at))?.find((form) => text.startsWith(form, at));
+
+  return {
+    add(form) {
+      const count = uses.get(form) ?? 0;
+      uses.set(form, count + 1);
+      if (count > 0) return;
+      const beginning = hashBeginning(form, 0);
+      const others = formsByBeginning.get(beginning);
+      if (others === undefined) {
+        formsByBeginning.set(beginning, [form]);
+        return;
       }
-      return redactUserinfo(clean);
+      const place = others.findIndex(({ length }) => length <= form.length);
+      others.splice(place === -1 ? others.length : place, 0, form);
+    },
+    remove(form) {
+      const count = uses.get(form) ?? 0;
+      if (count > 1) {
+        uses.set(form, count - 1);
+        return;
+      }
+      uses.delete(form);
+      const beginning = hashBeginning(form, 0);
+      const others = (formsByBeginning.get(beginning) ?? []).filter((other) => other !== form);
+      if (others.length === 0) formsByBeginning.delete(beginning);
+      else formsByBeginning.set(beginning, others);
+    },
+    mask(text) {
+      if (uses.size === 0) return text;
+      let masked = "";
+      let copied = 0;
+      for (let at = 0; at <= text.length - SHORTEST_SECRET;) {
+        const found = findAt(text, at);
+        if (found === undefined) {
+          at += 1;
+          continue;
+        }
+        masked += text.slice(copied, at) + MASK;
+        at += found.length;
+        copied = at;
+      }
+      return copied === 0 ? text : masked + text.slice(copied);
     },
   };
+}
+
+/** Of the first `SHORTEST_SECRET` characters from `at` on. */
+function hashBeginning(text: string, at: number): number {
+  let hash = 0;
+  for (let i = at; i < at + SHORTEST_SECRET; i += 1) {
+    hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  }
+  return hash;
+}
+
+function costOf(forms: ReadonlySet<string>): number {
+  let cost = 0;
+  for (const { length } of forms) cost += length + FORM_OVERHEAD;
+  return cost;
+}
+
+/** Empty for a secret that is too short. */
+function allFormsOf(secret: string): ReadonlySet<string> {
+  const literals = new Set([secret, secret.trim(), ...secret.split(/\r?\n/).filter(isLongLine)]);
+  const forms = new Set<string>();
+  for (const literal of literals) {
+    if (literal.length < SHORTEST_SECRET) continue;
+    for (const form of formsOf(literal)) forms.add(form);
+  }
+  return forms;
 }
 
 function isLongLine(line: string): boolean {
@@ -99,8 +209,4 @@ function base64Forms(bytes: Buffer): string[] {
     forms.push(core, core.replaceAll("+", "-").replaceAll("/", "_"));
   }
   return forms;
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
