@@ -39,6 +39,17 @@ it("masks a secret of this process wherever it stands", () => {
   for (const line of lines) parse(line);
 });
 
+it("stays JSON with all its fields, whatever somebody saved as a secret", () => {
+  const { logger, lines } = capture(['"level":30', ',"msg":"', 'd":"w', "1234"]);
+  logger.info({ workspaceId: "w", note: "it is 1234", count: 1234 }, "a sentence");
+  expect(parse(lines[0])).toMatchObject({
+    level: 30,
+    workspaceId: "w",
+    note: "it is ***",
+    msg: "a sentence",
+  });
+});
+
 it("keeps name, code, place and causes of a foreign error, and not its text", () => {
   const { logger, lines } = capture();
   const cause = Object.assign(new Error("duplicate key (value)=(s3cret-value)"), { code: "23505" });

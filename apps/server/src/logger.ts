@@ -46,10 +46,22 @@ export function createLogger({ level, redactor, write }: LoggerOptions): Fastify
         censor: "***",
       },
       serializers: { err: describeError },
-      hooks: { streamWrite: (line) => redactor.redact(line) },
+      hooks: { streamWrite: (line) => maskLine(line, redactor) },
     },
     write === undefined ? pino.destination({ sync: true }) : { write },
   );
+}
+
+/**
+ * Most lines hold no secret and are written as they are. In the others only the values are masked: what
+ * somebody saved as a secret may look like a part of a line.
+ */
+function maskLine(line: string, redactor: Redactor): string {
+  if (redactor.redact(line) === line) return line;
+  const entry: unknown = JSON.parse(line, (_name, value: unknown) =>
+    typeof value === "string" ? redactor.redact(value) : value,
+  );
+  return `${JSON.stringify(entry)}\n`;
 }
 
 /**
