@@ -33,10 +33,18 @@ it("goes on without an address that is not one of this machine", async () => {
 
 it("finds the gateway in the record of a network, and nothing in anything else", () => {
   const record = (Config: unknown): string => JSON.stringify({ IPAM: { Config } });
-  expect(gatewayOf(record([{ Subnet: "fd00::/64" }, { Gateway: "172.17.0.1" }]))).toBe(
-    "172.17.0.1",
-  );
+  const given = record([{ Subnet: "fd00::/64" }, { Gateway: "172.18.0.1" }]);
+  expect(gatewayOf(given)).toBe("172.18.0.1");
+  expect(gatewayOf(record([{ Subnet: "172.17.0.0/16" }]))).toBe("172.17.0.1");
+  const unsaid = record([{ Subnet: "172.17.0.0/16", Gateway: "" }]);
+  expect(gatewayOf(unsaid)).toBe("172.17.0.1");
+  expect(gatewayOf(record([{ Subnet: "10.0.0.0/8" }]))).toBe("10.0.0.1");
   expect(gatewayOf(record(null))).toBeUndefined();
   expect(gatewayOf(record([{ Gateway: "evil.example" }]))).toBeUndefined();
   fc.assert(fc.property(fc.string(), (text) => gatewayOf(text) === undefined));
+  fc.assert(
+    fc.property(fc.string(), (subnet) => {
+      gatewayOf(record([{ Subnet: subnet }]));
+    }),
+  );
 });

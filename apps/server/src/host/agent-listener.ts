@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { once } from "node:events";
 import type { Server as HttpServer } from "node:http";
 import { createServer, type Socket } from "node:net";
@@ -34,10 +35,17 @@ export async function findAgentAddress(
 }
 
 const network = z.object({
-  IPAM: z.object({ Config: z.array(z.object({ Gateway: z.ipv4().optional() })).nullable() }),
+  IPAM: z.object({
+    Config: z
+      .array(z.object({ Gateway: z.string().optional(), Subnet: z.string().optional() }))
+      .nullable(),
+  }),
 });
 
-/** The IPv4 gateway in the engine's record of a network. */
+/**
+ * The IPv4 gateway in the engine's record of a network. Engines leave it out when they chose it
+ * themselves: then it is the first address of the subnet.
+ */
 export function gatewayOf(record: string): string | undefined {
   let json: unknown;
   try {
@@ -45,8 +53,15 @@ export function gatewayOf(record: string): string | undefined {
   } catch {
     return undefined;
   }
-  const parsed = network.safeParse(json);
-  return parsed.data?.IPAM.Config?.find(({ Gateway }) => Gateway !== undefined)?.Gateway;
+  const configs = network.safeParse(json).data?.IPAM.Config ?? [];
+  const given = configs.find(({ Gateway = "" }) => ipaddr.IPv4.isValid(Gateway))?.Gateway;
+  const subnet = configs.find(({ Subnet = "" }) => ipaddr.IPv4.isValidCIDR(Subnet))?.Subnet;
+  return given ?? (subnet === undefined ? undefined : firstAddressOf(subnet));
+}
+
+function firstAddressOf(subnet: string): string {
+  const octets = ipaddr.IPv4.networkAddressFromCIDR(subnet).octets;
+  return [...octets.slice(0, 3), (octets[3] ?? 0) + 1].join(".");
 }
 
 /**

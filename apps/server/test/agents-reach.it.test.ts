@@ -1,0 +1,54 @@
+import { connectEngine, engineSettingsFromEnv } from "@molecule-ai/docker-engine";
+import { busyboxImage, findTestEngine, uniqueName } from "@molecule-ai/testkit";
+import { mkdtemp, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { startServerProcess } from "./support/server-process.js";
+
+const found = await findTestEngine();
+
+it.skipIf(found.skip !== undefined || process.platform !== "linux")(
+  "a container reaches a server that was started with no address, by host.docker.internal",
+  async () => {
+    const dockerHost = found.dockerHost ?? "";
+    const stateDirectory = await mkdtemp(join(tmpdir(), "molecule-reach-"));
+    const name = uniqueName("reach");
+    await using engine = await connectEngine({
+      settings: engineSettingsFromEnv(
+        { DOCKER_HOST: dockerHost },
+        { homeDirectory: homedir(), platform: process.platform },
+      ),
+    });
+    try {
+      await using server = await startServerProcess({
+        DOCKER_HOST: dockerHost,
+        PORT: "0",
+        MOLECULE_STATE_DIR: stateDirectory,
+        MOLECULE_INSTALL_ID: name,
+        MOLECULE_ORPHAN_SWEEP: "off",
+      });
+      const { port } = new URL(server.url);
+      await expect
+        .poll(() => server.output(), { timeout: 30_000 })
+        .toContain("agents reach the server at");
+      const { id } = await engine.containers.create(
+        {
+          Image: await busyboxImage(found.socketPath ?? ""),
+          Cmd: ["wget", "-qO-", "-T", "5", `http://host.docker.internal:${port}/health`],
+          HostConfig: { ExtraHosts: ["host.docker.internal:host-gateway"] },
+        },
+        { name },
+      );
+      await engine.containers.start(id);
+      expect(await engine.containers.wait(id)).toBe(0);
+      let output = "";
+      for await (const { bytes } of engine.containers.logs(id)) output += bytes.toString("utf8");
+      expect(JSON.parse(output)).toEqual({ status: "ok" });
+      expect(await server.stop()).toBe(0);
+    } finally {
+      await engine.containers.remove(name, { force: true });
+      await rm(stateDirectory, { recursive: true, force: true });
+    }
+  },
+);
