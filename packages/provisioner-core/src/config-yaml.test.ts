@@ -73,6 +73,12 @@ describe("readAgentPort", () => {
     },
   );
 
+  it("does not search what is longer than any configuration", () => {
+    const long = (bytes: number) => Buffer.from(`a2a: {port: 7}\n#${" ".repeat(bytes)}`);
+    expect(readAgentPort(long(1000))).toBe(7);
+    expect(readAgentPort(long(128 * 1024))).toBe(8000);
+  });
+
   it("never fails on other text", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (text) => {

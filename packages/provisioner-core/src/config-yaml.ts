@@ -30,8 +30,8 @@ export function defaultConfigYaml(config: DefaultConfig): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** Longer ones are not searched for a port. */
-const MOST_BYTES = 1024 * 1024;
+/** Longer ones are not searched for a port: an agent can write what keeps a parser busy for minutes. */
+const MOST_BYTES = 128 * 1024;
 
 /**
  * The port of `a2a.port`, or 8000: also for text that is not YAML, which the agent itself reports
@@ -43,6 +43,7 @@ export function readAgentPort(configYaml: Uint8Array): number {
     logLevel: "silent",
     strict: false,
     uniqueKeys: false,
+    prettyErrors: false,
   });
   let port: unknown;
   try {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findMissingEnv, parseTemplateConfig } from "./template-config.js";
+import { findMissingEnv, MOST_CONFIG_BYTES, parseTemplateConfig } from "./template-config.js";
 
 const yaml = (text: string): Uint8Array => Buffer.from(text, "utf8");
 
@@ -52,7 +52,7 @@ describe("parseTemplateConfig", () => {
     for (const text of ["- a", "plain", "", "a: [", "a: \t b: c: d", bomb.join("\n")]) {
       expect(parseTemplateConfig(yaml(text)), text).toBeUndefined();
     }
-    expect(parseTemplateConfig(new Uint8Array(1024 * 1024 + 1))).toBeUndefined();
+    expect(parseTemplateConfig(new Uint8Array(MOST_CONFIG_BYTES + 1))).toBeUndefined();
   });
 
   it("never throws, whatever the bytes are", () => {
@@ -61,6 +61,13 @@ describe("parseTemplateConfig", () => {
         parseTemplateConfig(bytes);
       }),
     );
+  });
+});
+
+it("takes one of two equal keys, and does not compare every key with every other", () => {
+  expect(parseTemplateConfig(yaml("name: a\nname: a\ntier: 1\n"))).toMatchObject({
+    name: "a",
+    tier: 1,
   });
 });
 

@@ -13,8 +13,11 @@ export interface TemplateConfig {
   readonly provisionTimeoutMs: number | undefined;
 }
 
-/** Longer ones are no configuration. */
-export const MOST_CONFIG_BYTES = 1024 * 1024;
+/**
+ * Longer ones are no configuration. Agents can write theirs, and while one is read nothing else is
+ * done: what takes a parser longest has to be over soon.
+ */
+export const MOST_CONFIG_BYTES = 128 * 1024;
 
 const DAY_SECONDS = 86_400;
 
@@ -44,6 +47,9 @@ export function parseTemplateConfig(configYaml: Uint8Array): TemplateConfig | un
     document = parse(Buffer.from(configYaml).toString("utf8"), {
       logLevel: "error",
       maxAliasCount: 50,
+      // Both take time that grows with the square of what is read.
+      uniqueKeys: false,
+      prettyErrors: false,
     });
   } catch {
     return undefined;
