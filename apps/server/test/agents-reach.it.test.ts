@@ -35,7 +35,12 @@ it.skipIf(found.skip !== undefined || process.platform !== "linux")(
       const { id } = await engine.containers.create(
         {
           Image: await busyboxImage(found.socketPath ?? ""),
-          Cmd: ["wget", "-qO-", "-T", "5", `http://host.docker.internal:${port}/health`],
+          // A static busybox resolves no names; the engine wrote this one into the hosts file.
+          Cmd: [
+            "sh",
+            "-c",
+            `wget -qO- -T 5 http://$(awk '/host.docker.internal/ {print $1; exit}' /etc/hosts):${port}/health`,
+          ],
           HostConfig: { ExtraHosts: ["host.docker.internal:host-gateway"] },
         },
         { name },
