@@ -39,7 +39,9 @@ it.skipIf(found.skip !== undefined || process.platform !== "linux")(
           Cmd: [
             "sh",
             "-c",
-            `wget -qO- -T 5 http://$(awk '/host.docker.internal/ {print $1; exit}' /etc/hosts):${port}/health`,
+            String.raw`printf 'GET /health HTTP/1.0\r\n\r\n' | nc -w 5 $(awk '/host.docker.internal/ {print $1; exit}' /etc/hosts) `.concat(
+              port,
+            ),
           ],
           HostConfig: { ExtraHosts: ["host.docker.internal:host-gateway"] },
         },
@@ -49,7 +51,7 @@ it.skipIf(found.skip !== undefined || process.platform !== "linux")(
       expect(await engine.containers.wait(id)).toBe(0);
       let output = "";
       for await (const { bytes } of engine.containers.logs(id)) output += bytes.toString("utf8");
-      expect(JSON.parse(output)).toEqual({ status: "ok" });
+      expect(output).toContain('{"status":"ok"}');
       expect(await server.stop()).toBe(0);
     } finally {
       await engine.containers.remove(name, { force: true });
