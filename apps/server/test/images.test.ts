@@ -63,7 +63,9 @@ async function upgradesOf(id: string): Promise<unknown[]> {
 
 describe("images", () => {
   it("tells what each runtime is, is pinned to, and what its workspaces run", async () => {
-    const ids = [await insertWorkspace(), await insertWorkspace()];
+    // Of another engine: the loops of this one would find them lost, and start them anew.
+    const hostId = "elsewhere";
+    const ids = [await insertWorkspace({ hostId }), await insertWorkspace({ hostId })];
     await insertWorkspace({ status: "removed" });
     const { body } = await server.request("/images");
     const { runtimes, ...rest } = body as { runtimes: { runtime: string }[] };

@@ -229,7 +229,7 @@ describe.skipIf(postgres.skip !== undefined)("a PostgreSQL", () => {
         await tx.execute(sql`update pair set writes = writes + 1 where id = ${second}`);
       });
     await Promise.all([write(1, 2), write(2, 1)]);
-    expect(attempts).toBe(3);
+    expect(attempts).toBeGreaterThan(2);
     expect(await queryRows(store.db, sql`select writes from pair`)).toEqual([
       { writes: 2 },
       { writes: 2 },
