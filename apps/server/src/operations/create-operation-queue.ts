@@ -5,6 +5,7 @@ import { ServerError } from "../errors.js";
 import { UNFINISHED_STATES } from "../state/operation-state.js";
 import { queryRows, type Database } from "../store/database.js";
 import { recordEvents, type NewEvent } from "../store/events.js";
+import { insertRows } from "../store/insert-rows.js";
 import { notify } from "../store/notifications.js";
 import type { Store } from "../store/open-store.js";
 import { operations } from "../store/schema.js";
@@ -62,6 +63,32 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
         update workspaces set last_operation_id = ${id} where id = ${request.workspaceId}
         returning pg_notify('molecule_operations', ${id})`);
       return requested;
+    },
+
+    async requestFirst(tx, requests) {
+      const asked = requests.map((request) => ({ id: randomUUID(), request }));
+      await insertRows(
+        tx,
+        operations,
+        asked.map(({ id, request }) => ({
+          id,
+          workspaceId: request.workspaceId,
+          runtime: request.runtime,
+          kind: request.kind,
+          state: "queued",
+          params: request.params ?? {},
+          requestedBy: request.requestedBy,
+          hostId: request.hostId,
+        })),
+        { createdAt: sql`clock_timestamp()` },
+      );
+      const [first] = asked;
+      // One is enough for those who take operations; nobody waits for the end of one of these yet.
+      if (first !== undefined) await notify(tx, "molecule_operations", first.id);
+      return asked.map(({ id, request }) => ({
+        operation: { id, workspaceId: request.workspaceId, state: "queued" },
+        events: [queuedEvent(id, request, { state: "queued", outcome: "created" })],
+      }));
     },
 
     async cancel(id, by) {
@@ -203,15 +230,23 @@ async function insert(
     })
     .returning();
   if (operation === undefined) throw new Error("an insert returned no row");
-  events.push({
+  events.push(queuedEvent(id, request, plan));
+  return { operation, outcome: plan.outcome, events };
+}
+
+function queuedEvent(
+  id: string,
+  request: OperationRequest,
+  { state, outcome }: Pick<InsertPlan, "state" | "outcome">,
+): NewEvent {
+  return {
     type: "OPERATION_QUEUED",
     workspaceId: request.workspaceId,
     operationId: id,
     actor: request.requestedBy,
     requestId: request.requestId,
-    payload: { kind: request.kind, state: plan.state, outcome: plan.outcome },
-  });
-  return { operation, outcome: plan.outcome, events };
+    payload: { kind: request.kind, state, outcome },
+  };
 }
 
 /** Asks whoever runs it to stop; the first reason stays. */

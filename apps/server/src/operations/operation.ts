@@ -20,6 +20,12 @@ export interface OperationRequest {
   readonly requestId?: string | undefined;
 }
 
+/** The first operation of a workspace. */
+export interface FirstOperation {
+  readonly operation: Pick<OperationRow, "id" | "workspaceId" | "state">;
+  readonly events: readonly NewEvent[];
+}
+
 /** How a request was taken. */
 export interface RequestedOperation {
   readonly operation: OperationRow;
@@ -55,6 +61,14 @@ export interface OperationQueue {
    *   something else than its removal is asked for.
    */
   request(tx: Database, request: OperationRequest): Promise<RequestedOperation>;
+  /**
+   * Asks for the first operations of workspaces that the caller's transaction makes: nobody else knows
+   * of them, so nothing is locked or looked for, and all are written at once. The caller writes each
+   * as the `lastOperationId` of its workspace.
+   *
+   * @returns one for each request, in their order.
+   */
+  requestFirst(tx: Database, requests: readonly OperationRequest[]): Promise<FirstOperation[]>;
   /**
    * Cancels an unfinished operation: at once when it is queued or waiting, at its next step when it
    * is running. A finished one, and a removal, is left alone; the row tells. Undefined when there

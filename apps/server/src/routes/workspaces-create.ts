@@ -5,15 +5,18 @@ import { createdAnswer, type CreatedAnswer } from "../api/workspace-answers.js";
 import { createWorkspaceBody } from "../api/workspace-body.js";
 import type { App } from "../app.js";
 import type { ServerContext } from "../server-context.js";
-import { createWorkspace, type CreatedWorkspace } from "../workspaces/create-workspace.js";
+import { createWorkspaces, type CreatedWorkspace } from "../workspaces/create-workspace.js";
 import { answerOnce, findAnswer, hashRequest } from "../workspaces/idempotency.js";
-import { checkNewWorkspace } from "../workspaces/new-workspace.js";
+import { checkNewWorkspace, type NewWorkspace } from "../workspaces/new-workspace.js";
 import { requesterOf } from "../workspaces/requester.js";
 import { toOperationRefs } from "../workspaces/settle-operations.js";
 import { EXTERNAL_RUNTIME } from "../workspaces/subtree.js";
+import { createWorkspaceWriter } from "../workspaces/workspace-writer.js";
 
 /** Makes workspaces. */
 export function registerWorkspaceCreation(app: App, context: ServerContext): void {
+  const { db } = context.store;
+  const writer = createWorkspaceWriter(context);
   app.post(
     "/workspaces",
     {
@@ -35,18 +38,24 @@ export function registerWorkspaceCreation(app: App, context: ServerContext): voi
           ? undefined
           : { caller: requester.actor, key, hash: hashRequest("POST /workspaces", body) };
       if (once !== undefined) {
-        const known = await findAnswer(context.store.db, once);
+        const known = await findAnswer(db, once);
         if (known !== undefined) {
           return reply.code(201).send(known.response as unknown as CreatedAnswer);
         }
       }
       const wanted = await checkNewWorkspace(context, body, requester);
       const platformUrl = `${request.protocol}://${request.host}`;
-      const create = async (tx: typeof context.store.db): Promise<CreatedAnswer> => {
-        const created = await createWorkspace(tx, context, wanted, requester);
-        return toAnswer(created, wanted.warnings, platformUrl);
+      const toAnswer = (created: CreatedWorkspace): CreatedAnswer =>
+        describeCreated(created, wanted.warnings, platformUrl);
+      if (once === undefined && !needsOwnTransaction(wanted)) {
+        return reply.code(201).send(toAnswer(await writer.write({ wanted, requester })));
+      }
+      const create = async (tx: typeof db): Promise<CreatedAnswer> => {
+        const [created] = await createWorkspaces(tx, context, [{ wanted, requester }]);
+        if (created === undefined) throw new Error("one was wanted and none was made");
+        return toAnswer(created);
       };
-      const answer = await context.store.db.transaction(async (tx) => {
+      const answer = await db.transaction(async (tx) => {
         if (once === undefined) return create(tx);
         const outcome = await answerOnce(tx, once, async () => {
           const first = await create(tx);
@@ -61,7 +70,12 @@ export function registerWorkspaceCreation(app: App, context: ServerContext): voi
   );
 }
 
-function toAnswer(
+/** It takes locks that may be waited for, or is more work than others should wait for. */
+function needsOwnTransaction({ parentId, secrets }: NewWorkspace): boolean {
+  return parentId !== undefined || Object.keys(secrets).length > 0;
+}
+
+function describeCreated(
   { row, operations, token }: CreatedWorkspace,
   warnings: readonly string[],
   platformUrl: string,

@@ -1,7 +1,7 @@
 import type { JsonObject } from "@molecule-ai/core";
 import { sql, type InferSelectModel } from "drizzle-orm";
 import type { Database } from "./database.js";
-import { events } from "./schema.js";
+import type { events } from "./schema.js";
 
 export type EventRow = InferSelectModel<typeof events>;
 
@@ -58,18 +58,31 @@ export interface NewEvent {
  */
 export async function recordEvents(tx: Database, recorded: readonly NewEvent[]): Promise<void> {
   if (recorded.length === 0) return;
-  // Together, because each statement is a way to the database and back.
-  await tx.execute(sql`select pg_advisory_xact_lock(7260632), pg_notify('molecule_events', '')`);
-  await tx.insert(events).values(
-    recorded.map(({ type, workspaceId, operationId, actor, requestId, payload }) => ({
-      eventType: type,
-      workspaceId,
-      operationId,
-      actor,
-      requestId,
-      payload: payload ?? {},
-      // Not now(): that is when the transaction began.
-      createdAt: sql`clock_timestamp()`,
-    })),
-  );
+  const rows = recorded.map(({ type, workspaceId, operationId, actor, requestId, payload }) => ({
+    event_type: type,
+    workspace_id: workspaceId,
+    operation_id: operationId,
+    actor,
+    request_id: requestId,
+    payload: payload ?? {},
+  }));
+  // One statement, because each is a way to the database and back, and everybody who records waits
+  // for the lock. It is taken before the first id is: ids are made for rows that the join has found.
+  // Not now() for the moment: that is when the transaction began.
+  await tx.execute(sql`
+    with locked as materialized (
+      select pg_advisory_xact_lock(7260632), pg_notify('molecule_events', '')
+    )
+    insert into structure_events
+      (event_type, workspace_id, operation_id, actor, request_id, payload, created_at)
+    select event_type, workspace_id, operation_id, actor, request_id, payload, clock_timestamp()
+    from locked cross join rows from (
+      jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as (
+        event_type text, workspace_id uuid, operation_id uuid, actor text, request_id text,
+        payload jsonb
+      )
+    ) with ordinality as event (
+      event_type, workspace_id, operation_id, actor, request_id, payload, place
+    )
+    order by place`);
 }

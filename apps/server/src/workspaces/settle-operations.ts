@@ -22,7 +22,9 @@ export async function settleOperations(
   }
 }
 
-export function toOperationRefs(rows: readonly OperationRow[]) {
+export function toOperationRefs(
+  rows: readonly Pick<OperationRow, "id" | "workspaceId" | "state">[],
+) {
   return rows.map(({ id, workspaceId, state }) => ({ id, workspace_id: workspaceId, state }));
 }
 
