@@ -309,6 +309,39 @@ describe("a restart", () => {
     expect(configFile(id)).toContain("runtime: langgraph");
   });
 
+  it("keeps the image also when no container tells it: after a reset, and when it is gone", async () => {
+    const id = await create();
+    const first = await settled(id);
+    const off = host.before("image", () => {
+      throw new Error("the server of images is away");
+    });
+    await restart(id, { reset: true });
+    expect(await settled(id)).toMatchObject({ status: "online", imageId: first?.imageId });
+    expect(host.workspaces.get(id)?.image).toBe(first?.imageRef);
+    host.vanish(id);
+    await restart(id);
+    expect(await settled(id)).toMatchObject({ status: "online", imageId: first?.imageId });
+    off();
+  });
+
+  it("takes the image of its runtime once that was changed", async () => {
+    const id = await create();
+    await settled(id);
+    const patched = await server.request(`/workspaces/${id}`, {
+      method: "PATCH",
+      body: { runtime: "claude-code" },
+    });
+    expect(patched.status).toBe(200);
+    await restart(id);
+    expect(await settled(id)).toMatchObject({ status: "online" });
+    expect(host.workspaces.get(id)?.image).toContain("claude-code");
+    await server.request(`/workspaces/${id}`, { method: "PATCH", body: { runtime: "langgraph" } });
+    host.vanish(id);
+    await restart(id);
+    expect(await settled(id)).toMatchObject({ status: "online" });
+    expect(host.workspaces.get(id)?.image).toContain("langgraph");
+  });
+
   it("works while the engine is away as soon as that comes back", async () => {
     const id = await create();
     await settled(id);

@@ -218,13 +218,16 @@ const NOTHING_KEPT: Kept = { config: undefined, image: undefined };
 async function recallKept(
   backend: WorkspaceBackend,
   spec: WorkspaceSpec,
-  options: Pick<UpRequest, "keepImage" | "rebuildConfig" | "signal"> & {
+  options: Pick<UpRequest, "keepImage" | "lastImage" | "rebuildConfig" | "signal"> & {
     readonly template: Template | undefined;
   },
 ): Promise<Kept> {
   const { signal } = options;
+  const isKept = options.keepImage === true;
   const existing = await backend.inspect(spec.id, { signal });
-  if (existing === undefined || existing.status === "created") return NOTHING_KEPT;
+  if (existing === undefined || existing.status === "created") {
+    return isKept ? { ...NOTHING_KEPT, image: options.lastImage } : NOTHING_KEPT;
+  }
   const bringsConfig =
     options.rebuildConfig === true ||
     options.template !== undefined ||
@@ -233,8 +236,11 @@ async function recallKept(
     config: bringsConfig
       ? undefined
       : await backend.files.read(spec.id, "/configs/config.yaml", { signal }),
+    // Another runtime is another image, whatever is to be kept.
     image:
-      options.keepImage === true ? (await backend.recall(spec.id, { signal })).image : undefined,
+      isKept && existing.runtime === spec.runtime
+        ? (await backend.recall(spec.id, { signal })).image
+        : undefined,
   };
 }
 

@@ -19,8 +19,13 @@ export interface UpRequest extends UpOptions {
    * started as usual. Without it an existing one is `ERR_WORKSPACE_EXISTS`.
    */
   readonly replace?: boolean | undefined;
-  /** With `replace`: the very image of the workspace that is there, and no other. */
+  /**
+   * With `replace`: the very image of the workspace that is there, and no other, as long as it is of
+   * the same runtime.
+   */
   readonly keepImage?: boolean | undefined;
+  /** With `keepImage`: the image it had, where there is no container any more that tells. */
+  readonly lastImage?: ResolvedImage | undefined;
   /**
    * The configuration is made anew: what would be used only where there is none, the template of the
    * image or a generated config.yaml, is laid over what is there.

@@ -5,6 +5,7 @@ import type { Host } from "../host/host.js";
 import { workspaces } from "../store/schema.js";
 import { findWorkspaceRow, patchWorkspace } from "../store/workspaces.js";
 import { createBuildLogWriter, endOpenBuilds } from "./build-log-writer.js";
+import { findLastImage } from "./last-image.js";
 import { operationParams } from "./operation-params.js";
 import type { OperationRow, RunContext } from "./operation.js";
 import type { RunnerContext } from "./runner-context.js";
@@ -82,6 +83,8 @@ async function start(
     await patchWorkspace(store.db, id, { provisionStartedAt: new Date(context.clock.now()) });
   }
   const { spec, request } = await gatherSpec(context, row, params);
+  const keepImage = kind !== "provision" && params.upgrade !== true;
+  const lastImage = keepImage ? await findLastImage(host, row, run.signal) : undefined;
   const authToken = await issueToken(context, operation);
   if (params.reset === true) {
     // Sessions are forgotten only where nothing uses them.
@@ -95,7 +98,8 @@ async function start(
       replace: true,
       // The lease says that nobody else works on it.
       takeOver: true,
-      keepImage: kind !== "provision" && params.upgrade !== true,
+      keepImage,
+      lastImage,
     },
   );
 }

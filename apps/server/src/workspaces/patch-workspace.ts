@@ -96,6 +96,8 @@ function toPatch(
   if (body.parent_id !== undefined) patch.parentId = body.parent_id;
   if (body.collapsed !== undefined) patch.collapsed = body.collapsed;
   if (body.runtime !== undefined) patch.runtime = body.runtime;
+  // It was of another runtime: no restart may come back to it.
+  if (body.runtime !== undefined && body.runtime !== row.runtime) patch.imageId = null;
   if (body.x !== undefined) patch.canvasX = body.x;
   if (body.y !== undefined) patch.canvasY = body.y;
   if (body.hibernation_idle_minutes !== undefined) {

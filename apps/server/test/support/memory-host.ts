@@ -1,5 +1,5 @@
 import { runStage, systemClock, type EventSink, type Stage } from "@molecule-ai/core";
-import type { DockerEngine } from "@molecule-ai/docker-engine";
+import type { DockerEngine, ImageInfo } from "@molecule-ai/docker-engine";
 import {
   createProvisioner,
   provisionerSettingsFromEnv,
@@ -94,6 +94,8 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
   const workspaces = new Map<string, MemoryWorkspace>();
   const storage = new Map<string, Map<string, Uint8Array>>();
   const logs = new Map<string, string[]>();
+  /** Images that are on the engine, by reference and by id. */
+  const present = new Set<string>();
   const scripts = new Map<MemoryHostPoint, Set<MemoryHostScript>>();
   const listeners = new Set<(notice: WorkspaceNotice) => void>();
   const logListeners = new Set<(id: string) => void>();
@@ -386,7 +388,11 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
         },
         async () => {
           await run("image", runtime, signal, onEvent);
-          return toImage(`registry.test/molecule/workspace-template-${runtime}@${digest(runtime)}`);
+          const image = toImage(
+            `registry.test/molecule/workspace-template-${runtime}@${digest(runtime)}`,
+          );
+          present.add(image.ref).add(image.imageId);
+          return image;
         },
       );
     },
@@ -394,7 +400,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
 
   const host: Host = {
     id: options.hostId ?? "memory-engine",
-    engine: createMemoryEngine(() => {
+    engine: createMemoryEngine(present, () => {
       if (!isConnected) throw unavailable();
     }),
     backend,
@@ -503,7 +509,7 @@ function toImage(ref: string): ResolvedImage {
 }
 
 /** What of an engine the server asks for beside the backend; the rest is not there. */
-function createMemoryEngine(check: () => void): DockerEngine {
+function createMemoryEngine(present: ReadonlySet<string>, check: () => void): DockerEngine {
   const known = {
     endpoint: { kind: "unix", address: "/memory.sock", origin: "test" },
     async info() {
@@ -512,13 +518,19 @@ function createMemoryEngine(check: () => void): DockerEngine {
     },
     images: {
       list: async () => (check(), []),
-      inspect: async () => (check(), undefined),
+      inspect: async (ref: string) => (check(), inspectImage(present, ref)),
       pull: async (ref: string) => (check(), { digest: digest(ref) }),
     },
     containers: { list: async () => (check(), []), inspect: async () => (check(), undefined) },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   return known as unknown as DockerEngine;
+}
+
+function inspectImage(present: ReadonlySet<string>, ref: string): Partial<ImageInfo> | undefined {
+  if (!present.has(ref)) return undefined;
+  const id = ref.startsWith("sha256:") ? ref : imageIdOf(ref);
+  return { id, os: "linux", arch: "amd64", variant: undefined };
 }
 
 /** Work that is no longer waited for once the signal aborts; only for scripts, which hold nothing. */
