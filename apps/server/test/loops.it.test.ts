@@ -197,6 +197,12 @@ describe.skipIf(found.skip !== undefined)(
       expect(rows).toHaveLength(1);
     }
 
+    /** In one order: the engine has none. */
+    async function namesOf(owner: ReturnType<typeof install>): Promise<string[]> {
+      const owned = await owner.host.backend.listOwned();
+      return owned.map(({ name }) => name).sort((a, b) => (a < b ? -1 : 1));
+    }
+
     it("sweeps one installation and touches nothing of another on the same engine", async () => {
       const [mine, other] = [install(), install()];
       const [orphan, wanted, deleted] = [await mine.up(), await mine.up(), await mine.up()];
@@ -204,7 +210,7 @@ describe.skipIf(found.skip !== undefined)(
       await beOld();
       await fixture.addWorkspace({ id: wanted.id, hostId: mine.host.id });
       await fixture.addWorkspace({ id: deleted.id, hostId: mine.host.id, status: "removed" });
-      const before = await other.host.backend.listOwned();
+      const before = await namesOf(other);
 
       const report = await sweep(mine);
       expect(report.failed).toEqual([]);
@@ -218,18 +224,14 @@ describe.skipIf(found.skip !== undefined)(
         left.filter(({ kind, workspaceId }) => kind === "volume" && workspaceId === id).length;
       expect(volumesOf(orphan.id)).toBeGreaterThan(0);
       expect(volumesOf(deleted.id)).toBe(0);
-      expect(await other.host.backend.listOwned()).toEqual(before);
+      expect(await namesOf(other)).toEqual(before);
       expect((await other.host.backend.inspect(theirs.id))?.status).toBe("running");
     });
 
     it("removes nothing with an empty database, nor with one younger than the containers", async () => {
       const mine = install();
       const { id } = await mine.up();
-      const namesOf = async (): Promise<string[]> =>
-        (await mine.host.backend.listOwned())
-          .map(({ name }) => name)
-          .sort((a, b) => (a < b ? -1 : 1));
-      const before = await namesOf();
+      const before = await namesOf(mine);
       await beOld();
       expect((await sweep(mine)).removed).toEqual([]);
       // A new database under the same install id, in which there are workspaces already.
@@ -237,7 +239,7 @@ describe.skipIf(found.skip !== undefined)(
       await noteDatabaseAge(fixture.store.db);
       await fixture.addWorkspace({ hostId: mine.host.id });
       expect((await sweep(mine)).removed).toEqual([]);
-      expect(await namesOf()).toEqual(before);
+      expect(await namesOf(mine)).toEqual(before);
       expect((await mine.host.backend.inspect(id))?.status).toBe("running");
     });
 
