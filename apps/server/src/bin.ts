@@ -5,7 +5,7 @@ import { readServerConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { serve } from "./serve.js";
 
-const LAST_RESORT_MS = 5000;
+const LAST_RESORT_MS = 1000;
 
 const [command, ...args] = process.argv.slice(2);
 try {

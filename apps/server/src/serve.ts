@@ -48,7 +48,11 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
     return stopping;
   };
   const closeWithin = async (graceMs: number): Promise<void> => {
-    const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
+    // The last second is for the store.
+    const force = setTimeout(
+      () => app.server.closeAllConnections(),
+      Math.max(0, graceMs - LAST_SECOND_MS),
+    );
     try {
       // Side by side: a request may wait for an operation that is being handed back.
       await Promise.allSettled([app.close(), server.rest({ graceMs: drainGraceMs(graceMs) })]);
@@ -59,6 +63,8 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
   };
   return { context, url, stop, [Symbol.asyncDispose]: stop };
 }
+
+const LAST_SECOND_MS = 1000;
 
 /** What an operation needs to be taken back is kept free of the time it is given to end by itself. */
 const TAKE_BACK_MS = 6000;
