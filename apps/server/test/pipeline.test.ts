@@ -16,6 +16,7 @@ import {
   globalSecrets,
   operations,
   tokens,
+  workspaces,
 } from "../src/store/schema.js";
 import { findWorkspaceRow } from "../src/store/workspaces.js";
 import { createMemoryHost, type MemoryHost } from "./support/memory-host.js";
@@ -38,6 +39,9 @@ beforeEach(async () => {
 afterEach(async () => {
   await server[Symbol.asyncDispose]();
   await rm(configs, { recursive: true, force: true });
+  // The next host has none of them, and its server would make them again.
+  await store.db.delete(operations);
+  await store.db.delete(workspaces);
 });
 
 async function create(body: Record<string, unknown> = {}): Promise<string> {
@@ -340,6 +344,74 @@ describe("a restart", () => {
     await restart(id);
     expect(await settled(id)).toMatchObject({ status: "online" });
     expect(host.workspaces.get(id)?.image).toContain("langgraph");
+  });
+
+  describe("cancelled before it began", () => {
+    /** One operation at a time, and the first of them does not end before it is told to. */
+    async function holdTheWorker(): Promise<() => void> {
+      await server[Symbol.asyncDispose]();
+      const env = { CONFIGS_DIR: configs, MOLECULE_OPERATION_CONCURRENCY: "1" };
+      server = await startTestServer({ store, host, env });
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => (release = resolve));
+      const off = host.before("image", () => held);
+      await create({ name: "In front" });
+      return () => {
+        off();
+        release();
+      };
+    }
+    const cancel = async (id: string): Promise<void> => {
+      const operationId = (await findWorkspaceRow(store.db, id))?.lastOperationId;
+      await server.request(`/operations/${operationId}/cancel`, { method: "POST", body: {} });
+    };
+
+    it("leaves what ran online", async () => {
+      const id = await create();
+      await settled(id);
+      const release = await holdTheWorker();
+      await restart(id);
+      await cancel(id);
+      expect(await settled(id)).toMatchObject({ status: "online" });
+      release();
+    });
+
+    it("does not make online what did not run", async () => {
+      const off = host.before("ready", failing());
+      const id = await create();
+      expect(await settled(id)).toMatchObject({ status: "failed" });
+      off();
+      const release = await holdTheWorker();
+      await restart(id);
+      await cancel(id);
+      expect(await settled(id)).toMatchObject({ status: "failed" });
+      expect(await eventsOf(id, "WORKSPACE_ONLINE")).toEqual([]);
+      release();
+    });
+
+    it("as the follow-up of another leaves the status to that", async () => {
+      const id = await create();
+      await settled(id);
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => (release = resolve));
+      const begun = new Promise<void>((resolve) => {
+        host.before("create", () => {
+          resolve();
+          return held;
+        });
+      });
+      await restart(id);
+      const first = (await findWorkspaceRow(store.db, id))?.lastOperationId;
+      await begun;
+      await restart(id);
+      await cancel(id);
+      expect(await findWorkspaceRow(store.db, id)).toMatchObject({
+        status: "provisioning",
+        lastOperationId: first,
+      });
+      release();
+      expect(await settled(id)).toMatchObject({ status: "online" });
+    });
   });
 
   it("works while the engine is away as soon as that comes back", async () => {

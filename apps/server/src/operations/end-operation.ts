@@ -1,5 +1,5 @@
 import type { JsonObject } from "@molecule-ai/core";
-import { and, eq, sql, type SQL } from "drizzle-orm";
+import { and, eq, inArray, sql, type SQL } from "drizzle-orm";
 import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { notify } from "../store/notifications.js";
@@ -67,7 +67,7 @@ export async function endOperation(
     .where(end.where)
     .returning();
   if (row === undefined) return undefined;
-  const next = end.isOpen === false ? undefined : await promote(tx, row);
+  const next = end.isOpen === false ? await fallBack(tx, row) : await promote(tx, row);
   await notify(tx, "molecule_operations", row.id);
   if (next !== undefined) await notify(tx, "molecule_operations", next.id);
   await runner.finish(tx, row, ending, next);
@@ -87,7 +87,32 @@ export function failureColumns(
   };
 }
 
-/** The follow-up becomes the open one; after a failed start, a start does what both were told. */
+/**
+ * A follow-up ended before its turn: a start under way goes on to explain the status. Undefined when
+ * nothing is under way that does.
+ */
+async function fallBack(tx: Database, ended: OperationRow): Promise<OperationRow | undefined> {
+  const [open] = await tx
+    .select()
+    .from(operations)
+    .where(
+      and(
+        eq(operations.workspaceId, ended.workspaceId),
+        inArray(operations.state, ["queued", "running"]),
+      ),
+    );
+  if (open === undefined || !startsAgent(open.kind) || !startsAgent(ended.kind)) return undefined;
+  await tx
+    .update(workspaces)
+    .set({ lastOperationId: open.id })
+    .where(eq(workspaces.id, ended.workspaceId));
+  return open;
+}
+
+/**
+ * The follow-up becomes the open one. After a failed start, a start does what both were told; after
+ * one that succeeded, an agent runs.
+ */
 async function promote(tx: Database, ended: OperationRow): Promise<OperationRow | undefined> {
   const [waiting] = await tx
     .select()
@@ -95,14 +120,21 @@ async function promote(tx: Database, ended: OperationRow): Promise<OperationRow 
     .where(and(eq(operations.workspaceId, ended.workspaceId), eq(operations.state, "waiting")))
     .for("update");
   if (waiting === undefined) return undefined;
-  const inherits = ended.state === "failed" && startsAgent(ended.kind) && startsAgent(waiting.kind);
-  const params: JsonObject = inherits ? { ...ended.params, ...waiting.params } : waiting.params;
+  const params: JsonObject = {
+    ...(startsAgent(ended.kind) && startsAgent(waiting.kind) ? handedOn(ended) : {}),
+    ...waiting.params,
+  };
   const [next] = await tx
     .update(operations)
     .set({ state: "queued", params, hostId: waiting.hostId ?? ended.hostId })
     .where(eq(operations.id, waiting.id))
     .returning();
   return next;
+}
+
+function handedOn(ended: OperationRow): JsonObject {
+  if (ended.state === "failed") return ended.params;
+  return ended.state === "succeeded" ? { ranBefore: true } : {};
 }
 
 /** What an ending is to those who listen. */

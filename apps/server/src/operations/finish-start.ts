@@ -5,6 +5,7 @@ import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { patchWorkspace, transition } from "../store/workspaces.js";
 import { endOpenBuilds } from "./build-log-writer.js";
+import { operationParams } from "./operation-params.js";
 import type { OperationEnding, OperationFailure, OperationRow } from "./operation.js";
 import type { StartResult } from "./run-start.js";
 
@@ -51,8 +52,8 @@ export async function finishStart(
     type: "WORKSPACE_PROVISION_FAILED",
     payload: { ...failurePayload(operation, ending.error), runs_as_before: isRunning },
   };
-  if (isRunning || (wasCancelled && result === undefined && operation.kind === "restart")) {
-    // A restart that never began: it runs as before, or the health check will find out.
+  const neverBegan = wasCancelled && result === undefined;
+  if (isRunning || (neverBegan && operationParams.parse(operation.params).ranBefore === true)) {
     const restored = await transition(tx, id, "restore", {
       patch: wasCancelled ? {} : { lastSampleError },
     });

@@ -16,6 +16,8 @@ export const operationParams = z.object({
   reset: z.boolean().optional(),
   /** restart: the newest image of the runtime; otherwise the very image it had. */
   upgrade: z.boolean().optional(),
+  /** restart: an agent ran when it was asked for, so one that never begins leaves it running. */
+  ranBefore: z.boolean().optional(),
   /** remove: the row and all that hangs on it goes too. */
   purge: z.boolean().optional(),
   /** remove: only the container goes. */

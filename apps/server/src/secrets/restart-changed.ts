@@ -4,6 +4,7 @@ import type { WorkspaceStatus } from "../state/workspace-status.js";
 import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { transition, type WorkspaceRow } from "../store/workspaces.js";
+import { isAwake } from "../workspaces/lock-workspace.js";
 import { provisioningEvent } from "../workspaces/provisioning-event.js";
 import { requestOperation } from "../workspaces/request-operation.js";
 import type { Requester } from "../workspaces/requester.js";
@@ -41,6 +42,7 @@ export async function restartChanged(
   if (restarting === undefined) return undefined;
   const { operation, events } = await requestOperation(tx, context, restarting, {
     kind: "restart",
+    params: { ranBefore: isAwake(row) || undefined },
     requester,
   });
   const provisioning = provisioningEvent(restarting, requester);

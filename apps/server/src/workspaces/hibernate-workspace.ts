@@ -2,8 +2,8 @@ import { ServerError } from "../errors.js";
 import type { OperationRow } from "../operations/operation.js";
 import type { ServerContext } from "../server-context.js";
 import { recordEvents } from "../store/events.js";
-import { transition, type WorkspaceRow } from "../store/workspaces.js";
-import { lockWorkspace, workspaceNotFound } from "./lock-workspace.js";
+import { transition } from "../store/workspaces.js";
+import { isAwake, lockWorkspace, workspaceNotFound } from "./lock-workspace.js";
 import { requestOperation } from "./request-operation.js";
 import type { Requester } from "./requester.js";
 import { EXTERNAL_RUNTIME } from "./subtree.js";
@@ -52,8 +52,4 @@ export async function hibernateWorkspace(
     await recordEvents(tx, events);
     return { kind: "hibernating", interruptedTasks: row.activeTasks, operation };
   });
-}
-
-function isAwake({ status }: WorkspaceRow): boolean {
-  return status === "online" || status === "degraded";
 }

@@ -17,6 +17,11 @@ export async function lockPresentWorkspace(tx: Database, id: string): Promise<Wo
   return row;
 }
 
+/** An agent runs, as far as is known. */
+export function isAwake({ status }: Pick<WorkspaceRow, "status">): boolean {
+  return status === "online" || status === "degraded";
+}
+
 /** @throws ServerError `ERR_CONFLICT` when a workspace above is paused: that one is to be resumed. */
 export async function refusePausedAncestor(tx: Database, id: string): Promise<void> {
   const paused = (await listAncestors(tx, id)).find(({ status }) => status === "paused");

@@ -3,7 +3,12 @@ import type { OperationRow } from "../operations/operation.js";
 import type { ServerContext } from "../server-context.js";
 import { recordEvents } from "../store/events.js";
 import { findWorkspaceRow, transition } from "../store/workspaces.js";
-import { lockPresentWorkspace, refusePausedAncestor, workspaceNotFound } from "./lock-workspace.js";
+import {
+  isAwake,
+  lockPresentWorkspace,
+  refusePausedAncestor,
+  workspaceNotFound,
+} from "./lock-workspace.js";
 import { provisioningEvent } from "./provisioning-event.js";
 import { requestOperation } from "./request-operation.js";
 import { requireBackend } from "./require-backend.js";
@@ -68,6 +73,7 @@ export async function restartWorkspace(
         rebuildConfig: request.rebuildConfig || undefined,
         reset: request.reset || undefined,
         upgrade: request.upgrade || undefined,
+        ranBefore: isAwake(row) || undefined,
       },
       requester,
     });
