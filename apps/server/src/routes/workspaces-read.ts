@@ -31,10 +31,12 @@ export function registerWorkspaceReading(app: App, context: ServerContext): void
     async ({ query }, reply) => {
       const { status, runtime, parent_id: parentId, q: text, limit = MOST_LISTED, cursor } = query;
       const after = cursor === undefined ? undefined : parseCursor(cursor);
-      const [{ rows, next }, timeouts] = await Promise.all([
-        listWorkspaces(store.db, { status, runtime, parentId, text }, { limit, after }),
-        templates.provisionTimeouts(),
-      ]);
+      const timeouts = await templates.provisionTimeouts();
+      const { json, next } = await listWorkspaces(
+        store.db,
+        { status, runtime, parentId, text },
+        { limit, after, timeouts },
+      );
       if (next !== undefined) {
         const nextCursor = formatCursor(next);
         const parameters = new URLSearchParams(
@@ -47,16 +49,10 @@ export function registerWorkspaceReading(app: App, context: ServerContext): void
         reply.header("x-next-cursor", nextCursor);
         reply.header("link", `</workspaces?${parameters.toString()}>; rel="next"`);
       }
-      const json = rows.map(({ runtime: name, json: text }) => {
-        const timeout = timeouts.get(name);
-        return timeout === undefined
-          ? text
-          : `${text.slice(0, -1)},"provision_timeout_ms":${timeout}}`;
-      });
       return reply
         .type("application/json; charset=utf-8")
         .serializer((text: unknown) => text as string)
-        .send(`[${json.join(",")}]` as never);
+        .send(json as never);
     },
   );
 

@@ -5,7 +5,7 @@ import { queryRows, type Database } from "../store/database.js";
 import { operations, workspaces } from "../store/schema.js";
 import type { WorkspaceRow } from "../store/workspaces.js";
 import type { PageCursor } from "./page-cursor.js";
-import { workspaceViewColumns } from "./workspace-view-columns.js";
+import { workspaceViewJson } from "./workspace-view-json.js";
 
 export interface WorkspaceFilter {
   /** Undefined: all but the removed ones. */
@@ -34,42 +34,68 @@ const lastColumns = {
 
 /** A page of workspaces as the text of the JSON that clients are sent. */
 export interface WorkspacePage {
-  readonly rows: readonly { readonly runtime: string; readonly json: string }[];
+  /** An array. */
+  readonly json: string;
   readonly next: PageCursor | undefined;
 }
 
 /**
  * A page of workspaces, oldest first, each with the operation that explains it; the log tails of
- * operations are left out. The database writes the JSON: with a thousand rows, to read them in and
- * write them out again would cost more than all else.
+ * operations are left out. The database writes the JSON, all of it in one row: with a thousand
+ * workspaces, to read them in and write them out again would cost more than all else.
+ *
+ * `timeouts`: what is said to be `provision_timeout_ms`, by runtime.
  */
 export async function listWorkspaces(
   db: Database,
   filter: WorkspaceFilter,
-  page: { readonly limit: number; readonly after: PageCursor | undefined },
+  page: {
+    readonly limit: number;
+    readonly after: PageCursor | undefined;
+    readonly timeouts: ReadonlyMap<string, number>;
+  },
 ): Promise<WorkspacePage> {
-  const found = await queryRows<{ id: string; moment: string; runtime: string; json: string }>(
+  const { limit, after, timeouts } = page;
+  const view =
+    timeouts.size === 0
+      ? workspaceViewJson
+      : sql`left(${workspaceViewJson}, -1) || concat(
+          ',"provision_timeout_ms":' || (${JSON.stringify(Object.fromEntries(timeouts))}::jsonb ->> ${workspaces.runtime}), '}')`;
+  const [found] = await queryRows<{
+    json: string | null;
+    count: number;
+    id: string | null;
+    moment: string | null;
+  }>(
     db,
     sql`
       select
-        ${workspaces.id} as id,
-        (extract(epoch from ${workspaces.createdAt}) * 1000)::bigint::text as moment,
-        ${workspaces.runtime} as runtime,
-        row_to_json(view)::text as json
-      from ${workspaces}
-      left join ${operations} on ${operations.id} = ${workspaces.lastOperationId}
-      cross join lateral (select ${workspaceViewColumns}) as view
-      where ${and(...conditions(filter), isAfter(page.after)) ?? sql`true`}
-      order by ${workspaces.createdAt}, ${workspaces.id}
-      limit ${page.limit + 1}`,
+        string_agg(json, ',' order by place) filter (where place <= ${limit}) as json,
+        count(*)::int as count,
+        min(id::text) filter (where place = ${limit}) as id,
+        (extract(epoch from min(moment) filter (where place = ${limit})) * 1000)::bigint::text
+          as moment
+      from (
+        select
+          ${workspaces.id} as id,
+          ${workspaces.createdAt} as moment,
+          row_number() over (order by ${workspaces.createdAt}, ${workspaces.id}) as place,
+          ${view} as json
+        from ${workspaces}
+        left join ${operations} on ${operations.id} = ${workspaces.lastOperationId}
+        where ${and(...conditions(filter), isAfter(after)) ?? sql`true`}
+        order by ${workspaces.createdAt}, ${workspaces.id}
+        limit ${limit + 1}
+      ) as listed`,
   );
-  const rows = found.slice(0, page.limit);
-  const end = rows.at(-1);
-  const next =
-    found.length > page.limit && end !== undefined
-      ? { createdAt: new Date(Number(end.moment)), id: end.id }
-      : undefined;
-  return { rows, next };
+  const { json = null, count = 0, id = null, moment = null } = found ?? {};
+  return {
+    json: `[${json ?? ""}]`,
+    next:
+      count > limit && id !== null && moment !== null
+        ? { createdAt: new Date(Number(moment)), id }
+        : undefined,
+  };
 }
 
 /** One workspace with the operation that explains it, its log tail too. */
