@@ -7,7 +7,10 @@ import { isRetryDue } from "./retry-delay.js";
 
 const MOST_PER_RUN = 50;
 
-/** Asks again for pauses that failed, of workspaces of this engine that are still paused; says how many. */
+/**
+ * Stops workspaces of this engine that are paused and may run all the same, because what was last
+ * done to them is not a pause that succeeded; says how many.
+ */
 export async function retryPauses(
   { operations, store }: Pick<ServerContext, "operations" | "store">,
   { hostId, signal }: { readonly hostId: string; readonly signal: AbortSignal },
@@ -29,7 +32,8 @@ export async function retryPauses(
         (extract(epoch from now() - last.finished_at) * 1000)::float8 as since_ms
       from workspaces w join operations last on last.id = w.last_operation_id
       where w.status = 'paused' and w.host_id = ${hostId} and w.runtime <> 'external'
-        and last.kind = 'pause' and last.state = 'failed'
+        and (last.state in ('failed', 'cancelled')
+          or last.state = 'succeeded' and last.kind <> 'pause')
       order by since_ms desc limit ${MOST_PER_RUN}`,
   );
   let asked = 0;

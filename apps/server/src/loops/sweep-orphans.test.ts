@@ -305,6 +305,18 @@ describe.each(storeHomes)("on $name", (kind) => {
         expect(await runLoop()).toMatchObject({ pauses_retried: 0 });
       });
 
+      it("stops what is paused and was last asked to start", async () => {
+        const { db } = fixture.store;
+        for (const state of ["cancelled", "succeeded"] as const) {
+          const id = await fixture.addWorkspace({ status: "paused" });
+          const resumed = { kind: "resume", state, finishedAt: ago(7_200_000) } as const;
+          const lastOperationId = await fixture.addOperation(id, resumed);
+          await db.update(workspaces).set({ lastOperationId }).where(eq(workspaces.id, id));
+        }
+        expect(await runLoop()).toMatchObject({ pauses_retried: 2 });
+        expect(await runLoop()).toMatchObject({ pauses_retried: 0 });
+      });
+
       it("retries removals although the sweep fails", async () => {
         const id = await fixture.addWorkspace({ status: "removed" });
         await fixture.addOperation(id, {

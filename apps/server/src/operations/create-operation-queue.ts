@@ -97,7 +97,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
       return db.transaction(async (tx) => {
         await lockWorkspace(tx, found.workspaceId);
         const [row] = await tx.select().from(operations).where(eq(operations.id, id)).for("update");
-        if (row === undefined || row.kind === "remove") return row;
+        if (row === undefined || !isCancellable(row)) return row;
         if (row.state === "running") return requestCancel(tx, row, `cancelled by ${by.actor}`);
         if (row.state !== "queued" && row.state !== "waiting") return row;
         const events = await endOperation(tx, runner, {
@@ -267,6 +267,11 @@ async function requestCancel(
 
 function isRemoved(workspace: { readonly status: string }): boolean {
   return workspace.status === "removed";
+}
+
+/** The status says already that it is removed, or paused: it will be true. */
+function isCancellable({ kind }: OperationRow): boolean {
+  return kind !== "remove" && kind !== "pause";
 }
 
 function isUnfinished(row: OperationRow): boolean {

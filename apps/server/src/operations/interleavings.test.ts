@@ -229,6 +229,10 @@ describe.each(storeHomes)(
   },
 );
 
+function isCancellable(operation: { readonly kind: string } | undefined): boolean {
+  return operation?.kind !== "remove" && operation?.kind !== "pause";
+}
+
 /** The rules, told a second time. True when the step was understood. */
 function follow(all: Expected[], step: Command, turn: number): boolean {
   if (step.do === "claim") {
@@ -257,8 +261,8 @@ function follow(all: Expected[], step: Command, turn: number): boolean {
       return true;
     }
     case "cancel":
-      if (step.which === "waiting" && mine.waiting?.kind !== "remove") mine.waiting = undefined;
-      if (step.which === "open" && mine.open?.isRunning === false && mine.open.kind !== "remove") {
+      if (step.which === "waiting" && isCancellable(mine.waiting)) mine.waiting = undefined;
+      if (step.which === "open" && mine.open?.isRunning === false && isCancellable(mine.open)) {
         endOpen();
       }
       return true;

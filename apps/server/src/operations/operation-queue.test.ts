@@ -271,6 +271,19 @@ describe.each(storeHomes)("the queue on $name", (kind) => {
       expect((await rowsOf(id)).map(({ state }) => state)).toEqual(["running", "cancelled"]);
     });
 
+    it("a pause is not cancelled: the workspace is told to be paused already", async () => {
+      const id = await addWorkspace(store);
+      const { operation } = await ask(store, queue, id, { kind: "pause" });
+      expect(await queue.cancel(operation.id, { actor: "admin" })).toMatchObject({
+        state: "queued",
+      });
+      await begin(operation.id);
+      expect(await queue.cancel(operation.id, { actor: "admin" })).toMatchObject({
+        state: "running",
+        cancelRequestedAt: null,
+      });
+    });
+
     it("a cancel of what runs is a request, made once", async () => {
       const id = await addWorkspace(store);
       const { operation } = await ask(store, queue, id);

@@ -71,8 +71,8 @@ export interface OperationQueue {
   requestFirst(tx: Database, requests: readonly OperationRequest[]): Promise<FirstOperation[]>;
   /**
    * Cancels an unfinished operation: at once when it is queued or waiting, at its next step when it
-   * is running. A finished one, and a removal, is left alone; the row tells. Undefined when there
-   * is none.
+   * is running. A finished one, a removal and a pause are left alone; the row tells. Undefined when
+   * there is none.
    */
   cancel(
     id: string,

@@ -116,9 +116,14 @@ export function registerOperations(app: App, { store, operations: queue }: Serve
         throw new ServerError(
           "ERR_CONFLICT",
           row.finishedAt === null
-            ? `Operation ${row.id} has begun to remove its workspace and is not cancelled.`
+            ? `Operation ${row.id} is a ${row.kind}, which is not cancelled.`
             : `Operation ${row.id} has already ${row.state}.`,
-          { hint: `GET /operations/${row.id} tells how it stands.` },
+          {
+            hint:
+              row.finishedAt === null && row.kind === "pause"
+                ? `Resume the workspace: POST /workspaces/${row.workspaceId}/resume.`
+                : `GET /operations/${row.id} tells how it stands.`,
+          },
         );
       }
       return view(row);
