@@ -52,6 +52,7 @@ export async function enforceAccess(app: App, context: ServerContext): Promise<v
   app.addHook("onRoute", documentRefusals);
   app.addHook("onRequest", async (request) => {
     request.caller = ANONYMOUS;
+    writeIdAsStored(request);
     const { access = "open", rateLimit: limit } = request.routeOptions.config;
     const token = parseBearer(request.headers.authorization);
     if (token !== undefined) {
@@ -71,6 +72,12 @@ export async function enforceAccess(app: App, context: ServerContext): Promise<v
   });
 }
 
+/** One id is one text from here on: what is kept by id in memory would miss the other spellings. */
+function writeIdAsStored({ params }: FastifyRequest): void {
+  const given = params as { id?: unknown } | undefined;
+  if (typeof given?.id === "string") given.id = given.id.toLowerCase();
+}
+
 /** Refuses a caller that may not call a route of this access. */
 function authorize(request: FastifyRequest, access: Access): void {
   const { caller } = request;
@@ -86,7 +93,7 @@ function authorize(request: FastifyRequest, access: Access): void {
       if (caller.kind === "admin") return;
       if (caller.kind === "anonymous") throw unauthenticated(request);
       const { id } = request.params as { readonly id?: string };
-      if (caller.workspaceId === id?.toLowerCase()) return;
+      if (caller.workspaceId === id) return;
       throw forbidden("The token belongs to another workspace.");
     }
     default:

@@ -25,7 +25,7 @@ export const createWorkspaceBody = z
     url: storedText(2048).nullish().describe("Where an external agent listens."),
     workspace_dir: storedText(4096).nullish().describe("Directory of the engine's host."),
     workspace_access: z.union([access, z.literal("")]).nullish(),
-    parent_id: z.union([z.uuid(), z.literal("")]).nullish(),
+    parent_id: z.union([z.uuid().toLowerCase(), z.literal("")]).nullish(),
     budget_limit: z.int().min(0).nullish(),
     secrets: z
       .record(z.string().max(128), z.string().max(128 * 1024))
@@ -45,7 +45,7 @@ export const patchWorkspaceBody = z
     name: workspaceName.optional(),
     role: plainText(1000).optional(),
     tier: tier.optional(),
-    parent_id: z.uuid().nullable().optional().describe("null makes it a root."),
+    parent_id: z.uuid().toLowerCase().nullable().optional().describe("null makes it a root."),
     collapsed: z.boolean().optional(),
     runtime: storedText(100).optional(),
     workspace_dir: storedText(4096).nullable().optional().describe("null clears it."),
