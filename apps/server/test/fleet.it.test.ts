@@ -58,7 +58,7 @@ interface Fleet extends AsyncDisposable {
 async function openFleet(): Promise<Fleet> {
   const socketPath = engineFound.socketPath ?? "";
   const installId = uniqueName("fleet");
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: (() => PromiseLike<unknown>)[] = [];
   const dispose = async (): Promise<void> => {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
   };
