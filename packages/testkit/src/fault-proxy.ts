@@ -23,6 +23,8 @@ export type Fault =
   | { readonly kind: "drop-request" }
   /** The engine did what was asked, but the connection is closed before its answer. */
   | { readonly kind: "drop-answer" }
+  /** The engine did what was asked, but its answer never comes; the connection stays. */
+  | { readonly kind: "hold-answer" }
   /** The answer ends properly after `bytes` of its body, as HTTP goes: only its content is cut. */
   | { readonly kind: "truncate"; readonly bytes: number }
   /** The connection breaks after `bytes` of the body. */
@@ -60,6 +62,8 @@ export interface ProxiedRequest {
   readonly method: string;
   readonly path: string;
   readonly fault: Fault["kind"] | undefined;
+  /** The engine has ended its answer, whatever became of it here; of an upgrade, it has agreed. */
+  readonly isAnswered: boolean;
 }
 
 /** A socket in front of an engine's socket that breaks what it is told to break. */
@@ -93,7 +97,7 @@ export async function startFaultProxy(options: {
   const directory = await mkdtemp(join(tmpdir(), "molecule-proxy-"));
   const socketPath = join(directory, "engine.sock");
   const agent = new Agent({ keepAlive: true });
-  const requests: ProxiedRequest[] = [];
+  const requests: Taken[] = [];
   const sockets = new Set<Socket>();
   const rules: { readonly rule: FaultRule; skip: number; left: number }[] = [];
   let random: (ChaosOptions & { readonly next: () => number }) | undefined;
@@ -113,16 +117,17 @@ export async function startFaultProxy(options: {
     return random.faults[Math.floor(random.next() * random.faults.length)];
   };
 
-  const take = (request: IncomingMessage): Fault | undefined => {
+  const take = (request: IncomingMessage): { fault: Fault | undefined; taken: Taken } => {
     const method = request.method ?? "GET";
     const path = request.url ?? "/";
     const fault = faultFor(method, path);
-    requests.push({ method, path, fault: fault?.kind });
-    return fault;
+    const taken: Taken = { method, path, fault: fault?.kind, isAnswered: false };
+    requests.push(taken);
+    return { fault, taken };
   };
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const fault = take(request);
+    const { fault, taken } = take(request);
     switch (fault?.kind) {
       case "hang":
         return;
@@ -136,14 +141,15 @@ export async function startFaultProxy(options: {
         return;
       case "delay":
         setTimeout(() => {
-          if (!request.socket.destroyed) forward(request, response, undefined);
+          if (!request.socket.destroyed) forward(request, response, undefined, taken);
         }, fault.ms);
         return;
       case "drop-answer":
+      case "hold-answer":
       case "truncate":
       case "eof":
       case undefined:
-        forward(request, response, fault);
+        forward(request, response, fault, taken);
     }
   };
 
@@ -151,6 +157,7 @@ export async function startFaultProxy(options: {
     request: IncomingMessage,
     response: ServerResponse,
     fault: Fault | undefined,
+    taken: Taken,
   ): void => {
     const outgoing = httpRequest({
       socketPath: options.socketPath,
@@ -160,8 +167,13 @@ export async function startFaultProxy(options: {
       agent,
     });
     outgoing.on("response", (answer) => {
+      // The engine answers a stream at once but works until it ends.
+      answer.on("end", () => (taken.isAnswered = true));
+      if (fault?.kind === "hold-answer") {
+        answer.resume();
+        return;
+      }
       if (fault?.kind === "drop-answer") {
-        // The engine answers a stream at once but works until it ends.
         answer.resume();
         answer.on("close", () => request.socket.destroy());
         return;
@@ -181,7 +193,7 @@ export async function startFaultProxy(options: {
   };
 
   const onUpgrade = (request: IncomingMessage, client: Duplex, head: Buffer): void => {
-    const fault = take(request);
+    const { fault, taken } = take(request);
     switch (fault?.kind) {
       case "hang":
         return;
@@ -198,14 +210,15 @@ export async function startFaultProxy(options: {
       }
       case "delay":
         setTimeout(() => {
-          if (!client.destroyed) tunnel(request, client, head, undefined);
+          if (!client.destroyed) tunnel(request, client, head, undefined, taken);
         }, fault.ms);
         return;
       case "drop-answer":
+      case "hold-answer":
       case "truncate":
       case "eof":
       case undefined:
-        tunnel(request, client, head, fault);
+        tunnel(request, client, head, fault, taken);
     }
   };
 
@@ -214,6 +227,7 @@ export async function startFaultProxy(options: {
     client: Duplex,
     head: Buffer,
     fault: Fault | undefined,
+    taken: Taken,
   ): void => {
     const engine = connect({ path: options.socketPath, allowHalfOpen: true });
     sockets.add(engine);
@@ -225,12 +239,15 @@ export async function startFaultProxy(options: {
     // Node gives whatever followed the header: the request's own body comes first.
     if (head.length > 0) engine.write(head);
     client.pipe(engine);
+    engine.once("data", () => (taken.isAnswered = true));
     let left = fault?.kind === "truncate" || fault?.kind === "eof" ? fault.bytes : Infinity;
     if (fault?.kind === "drop-answer") {
       engine.once("data", () => {
         client.destroy();
         engine.destroy();
       });
+    } else if (fault?.kind === "hold-answer") {
+      engine.resume();
     } else if (left === Infinity) {
       engine.pipe(client);
     } else {
@@ -319,6 +336,9 @@ export async function startFaultProxy(options: {
     },
   };
 }
+
+/** A request as the proxy keeps it. */
+type Taken = { -readonly [Key in keyof ProxiedRequest]: ProxiedRequest[Key] };
 
 function matches(rule: FaultRule, method: string, path: string): boolean {
   return (rule.method === undefined || rule.method === method) && rule.path.test(path);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { startFaultProxy, type Fault, type FaultProxy } from "../src/index.js";
 
 /** A stand-in engine: ten chunks of ten bytes for `/stream`, an echo for an upgrade. */
@@ -125,6 +125,39 @@ describe("startFaultProxy", () => {
     proxy.add({ path: /./, fault: { kind: "drop-answer" } });
     expect((await call("/b")).error).toBe("ECONNRESET");
     expect(served).toEqual(["/b"]);
+  });
+
+  it("lets the engine do it and keeps the answer, for as long as the client waits", async () => {
+    proxy.add({ path: /./, fault: { kind: "hold-answer" } });
+    const from = proxy.requests.length;
+    const held = [call("/stream"), call("/echo", "x".repeat(300_000)), upgrade("ping")];
+    const results: unknown[] = [];
+    for (const one of held) void one.then((got) => results.push(got));
+    await vi.waitFor(() => {
+      expect(proxy.requests.slice(from).map(({ isAnswered }) => isAnswered)).toEqual([
+        true,
+        true,
+        true,
+      ]);
+    });
+    expect(served.toSorted()).toEqual(["/echo", "/stream"]);
+    expect(results).toEqual([]);
+    proxy.breakConnections();
+    const [stream, echo, upgraded] = await Promise.all(held);
+    expect(stream).toEqual({ status: undefined, body: "", error: "ECONNRESET" });
+    expect(echo).toMatchObject({ status: undefined, body: "" });
+    expect(upgraded).toBe("");
+  });
+
+  it("knows of no answer where the engine was not asked", async () => {
+    proxy.add({ path: /./, fault: { kind: "drop-request" } });
+    await call("/a");
+    proxy.clear();
+    await call("/b");
+    expect(proxy.requests.slice(-2)).toEqual([
+      { method: "GET", path: "/a", fault: "drop-request", isAnswered: false },
+      { method: "GET", path: "/b", fault: undefined, isAnswered: true },
+    ]);
   });
 
   it("delays without changing the answer", async () => {
