@@ -128,7 +128,8 @@ async function setScene(hasTokens = true): Promise<Scene> {
   const { db } = running.store;
   const common = { tier: 2, status: "online", runtime: "langgraph", createdBy: "admin" } as const;
   await db.insert(workspaces).values([
-    { id: own, name: "own", ...common },
+    // Only an agent that brings itself has no token yet.
+    { id: own, name: "own", ...common, ...(hasTokens ? {} : { runtime: "external" }) },
     { id: other, name: "other", ...common },
   ]);
   await db.insert(operations).values({

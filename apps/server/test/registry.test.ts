@@ -102,6 +102,16 @@ describe("POST /registry/register", () => {
     expect(await rowOf(id)).toEqual(before);
   });
 
+  it("of a workspace whose container is still to come gives nobody its first token", async () => {
+    const id = await insertWorkspace({ status: "provisioning", runtime: "langgraph" });
+    expect(codeOf(await register(id))).toEqual([401, "ERR_UNAUTHENTICATED"]);
+    expect(codeOf(await beat(id))).toEqual([401, "ERR_UNAUTHENTICATED"]);
+    const headers = { "x-workspace-id": id };
+    const peers = await server.request(`/registry/${id}/peers`, { token: null, headers });
+    expect(codeOf(peers)).toEqual([401, "ERR_UNAUTHENTICATED"]);
+    expect((await register(id, {}, server.adminToken)).body).toEqual({ status: "registered" });
+  });
+
   it("with its token is taken again, and gives no second one", async () => {
     const id = await insertWorkspace({ status: "offline" });
     const answer = await register(id, {}, await issueToken(id));
@@ -154,14 +164,15 @@ describe("POST /registry/register", () => {
     ["leads to this machine", { url: "http://127.0.0.1:32768" }],
   ])("keeps a URL that %s, whatever the agent says", async (_which, columns) => {
     const id = await insertWorkspace({ runtime: "langgraph", ...columns });
-    const answer = await register(id, { url: "http://3f2a9c1d7e55:8000" });
+    const answer = await register(id, { url: "http://3f2a9c1d7e55:8000" }, await issueToken(id));
     expect(answer.status).toBe(200);
     expect(await rowOf(id)).toMatchObject({ url: columns.url, agentCard: { name: "card" } });
   });
 
   it("takes an agent that calls itself by its container's name before its URL is stored", async () => {
     const id = await insertWorkspace({ runtime: "langgraph", status: "provisioning" });
-    expect((await register(id, { url: "http://3f2a9c1d7e55:8000" })).status).toBe(200);
+    const answer = await register(id, { url: "http://3f2a9c1d7e55:8000" }, await issueToken(id));
+    expect(answer.status).toBe(200);
     expect(await rowOf(id)).toMatchObject({ status: "online", url: null });
   });
 
@@ -271,10 +282,10 @@ describe("POST /registry/update-card", () => {
 
 describe("discovery", () => {
   const url = "https://agent.example";
-  const discover = (id: string, caller?: string) =>
+  const discover = (id: string, caller?: string, token: string | null = null) =>
     server.request(
       `/registry/discover/${id}`,
-      caller === undefined ? {} : { token: null, headers: { "x-workspace-id": caller } },
+      caller === undefined ? {} : { token, headers: { "x-workspace-id": caller } },
     );
 
   it("tells where an agent is", async () => {
@@ -287,7 +298,8 @@ describe("discovery", () => {
     const id = await insertWorkspace({ url, internalUrl: "http://ws-1:8000" });
     const inside = await insertWorkspace({ runtime: "langgraph" });
     const outside = await insertWorkspace();
-    expect((await discover(id, inside)).body).toMatchObject({ url: "http://ws-1:8000" });
+    const token = await issueToken(inside);
+    expect((await discover(id, inside, token)).body).toMatchObject({ url: "http://ws-1:8000" });
     expect((await discover(id, outside)).body).toMatchObject({ url });
   });
 

@@ -7,7 +7,7 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
  * Lets through the workspace itself and the administrator; anybody, as long as no token was ever
- * issued to the workspace: that is how an agent that brings itself gets its first one. A workspace
+ * issued to an external workspace: that is how an agent that brings itself gets its first one. A workspace
  * that is removed, or that never was, is not guarded: the handler has nothing to tell of it but that.
  *
  * For routes of access `registry`.

@@ -37,7 +37,7 @@ async function insertWorkspace(): Promise<string> {
     name: "w",
     tier: 2,
     status: "provisioning",
-    runtime: "langgraph",
+    runtime: "external",
     createdBy: "admin",
   });
   return id;
@@ -200,6 +200,13 @@ describe("tokens of provision attempts", () => {
     );
     await expect(attempt).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
   });
+});
+
+it("keeps the first token of a container for the attempt to start it", async () => {
+  await store.db.update(workspaces).set({ runtime: "langgraph" });
+  expect(await tokens.isOnFile(workspaceId)).toBe(true);
+  const asked = { workspaceId, operationId: undefined, createdBy: "system:register" };
+  expect(await store.db.transaction((tx) => tokens.issueFirst(tx, asked))).toBeUndefined();
 });
 
 it("issues the first token of a workspace once", async () => {

@@ -3,6 +3,7 @@ import {
   and,
   eq,
   inArray,
+  isNotNull,
   isNull,
   ne,
   or,
@@ -17,6 +18,7 @@ import type { Database } from "../store/database.js";
 import { notify } from "../store/notifications.js";
 import type { Store } from "../store/open-store.js";
 import { tokens, workspaces } from "../store/schema.js";
+import { EXTERNAL_RUNTIME } from "../workspaces/subtree.js";
 import type { Caller } from "./caller.js";
 import { createTokenText, hashToken, isTokenText, prefixOf } from "./token-text.js";
 
@@ -69,7 +71,7 @@ export interface Tokens extends AsyncDisposable {
    *   `ERR_NOT_FOUND` when there is no such workspace.
    */
   issue(tx: Database, token: NewToken): Promise<IssuedToken>;
-  /** Issues the first token of a workspace; undefined when it ever had one. */
+  /** Issues the first token of a workspace; undefined when it `isOnFile`. */
   issueFirst(
     tx: Database,
     token: NewToken & { workspaceId: string },
@@ -85,8 +87,9 @@ export interface Tokens extends AsyncDisposable {
   /** Live tokens of a workspace, oldest first. */
   list(workspaceId: string): Promise<TokenRow[]>;
   /**
-   * True when a token was ever issued to a workspace that is not removed, also when it is revoked by
-   * now: a revocation must not open a door.
+   * True when a workspace that is not removed is known by its tokens: it was ever issued one, also when
+   * that is revoked by now, because a revocation must not open a door; or it has a container, which is
+   * given its token before it starts, so that nobody else can be first.
    */
   isOnFile(workspaceId: string): Promise<boolean>;
   /**
@@ -342,10 +345,16 @@ async function lockWorkspace(tx: Database, workspaceId: string): Promise<void> {
 
 async function isOnFile(db: Database, workspaceId: string): Promise<boolean> {
   const [row] = await db
-    .select({ id: tokens.id })
-    .from(tokens)
-    .innerJoin(workspaces, eq(workspaces.id, tokens.workspaceId))
-    .where(and(eq(tokens.workspaceId, workspaceId), ne(workspaces.status, "removed")))
+    .select({ id: workspaces.id })
+    .from(workspaces)
+    .leftJoin(tokens, eq(tokens.workspaceId, workspaces.id))
+    .where(
+      and(
+        eq(workspaces.id, workspaceId),
+        ne(workspaces.status, "removed"),
+        or(ne(workspaces.runtime, EXTERNAL_RUNTIME), isNotNull(tokens.id)),
+      ),
+    )
     .limit(1);
   return row !== undefined;
 }
