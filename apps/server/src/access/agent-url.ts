@@ -34,8 +34,7 @@ const LOCALLY_ASSIGNED = ipaddr.parseCIDR("fd00::/8");
 
 /**
  * Checks a URL that somebody else says an agent is at, so that no request of ours goes to what only
- * this machine can reach. A name is resolved here, once: whoever calls the agent later uses the
- * addresses given back, see `createPinnedDispatcher`.
+ * this machine can reach. The server itself connects to none of them.
  *
  * Allowed are http and https to public addresses, to private ones (10/8, 172.16/12, 192.168/16,
  * fd00::/8) when `isSaas`, and the name `localhost`. URLs that the provisioner stored itself are not
