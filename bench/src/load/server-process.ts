@@ -31,12 +31,17 @@ export interface ServerProcess extends AsyncDisposable {
   readonly bootMs: number;
   /**
    * JSON in, JSON out, as the administrator or with another token; with `text` only the length of
-   * the answer, unparsed.
+   * the answer, unparsed. `requestId` is found again in the events of the request.
    */
   call(
     method: "GET" | "POST" | "DELETE" | "PATCH" | "PUT",
     path: string,
-    options?: { readonly body?: unknown; readonly token?: string; readonly text?: boolean },
+    options?: {
+      readonly body?: unknown;
+      readonly token?: string;
+      readonly text?: boolean;
+      readonly requestId?: string;
+    },
   ): Promise<ServerAnswer>;
   /** Ends the process and starts it again on the same store. */
   restart(): Promise<void>;
@@ -48,7 +53,12 @@ export interface ServerProcess extends AsyncDisposable {
   readonly databaseUrl: string | undefined;
 }
 
-const PROGRAM = fileURLToPath(new URL("../../../apps/server/dist/bin.js", import.meta.url));
+/** Another build, to compare it with. */
+const PROGRAM =
+  process.env["BENCH_SERVER"] ??
+  fileURLToPath(new URL("../../../apps/server/dist/bin.js", import.meta.url));
+/** For example `--cpu-prof`. */
+const NODE_ARGUMENTS = process.env["BENCH_NODE_ARGUMENTS"]?.split(" ") ?? [];
 export const ADMIN_TOKEN = "bench-admin-token-0123456789";
 /** Linux counts processor time in these. */
 const TICKS_PER_SECOND = 100;
@@ -85,7 +95,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   let bootMs = 0;
   const boot = async (): Promise<ChildProcess> => {
     const startedAt = performance.now();
-    const child = spawn(process.execPath, [PROGRAM], {
+    const child = spawn(process.execPath, [...NODE_ARGUMENTS, PROGRAM], {
       env,
       stdio: ["ignore", "ignore", "inherit"],
     });
@@ -119,13 +129,14 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     get bootMs() {
       return bootMs;
     },
-    async call(method, path, { body, token = ADMIN_TOKEN, text = false } = {}) {
+    async call(method, path, { body, token = ADMIN_TOKEN, text = false, requestId } = {}) {
       const answer = await request(url + path, {
         method,
         dispatcher: agent,
         headers: {
           authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(requestId === undefined ? {} : { "x-request-id": requestId }),
         },
         body: body === undefined ? null : JSON.stringify(body),
       });

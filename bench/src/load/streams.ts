@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,7 +10,7 @@ const LISTENERS = 500;
 const EVENTS = 40;
 const HISTORY = 200_000;
 
-/** Opens the streams; `arrivals` fills with when each of them heard the event with that name. */
+/** Opens the streams; `arrivals` fills with when each of them heard the event of that request. */
 async function listen(server: ServerProcess, arrivals: Map<string, number[]>): Promise<() => void> {
   const requests = await Promise.all(
     Array.from({ length: LISTENERS }, async () => {
@@ -21,8 +22,8 @@ async function listen(server: ServerProcess, arrivals: Map<string, number[]>): P
       if (response.statusCode !== 200) throw new Error(`stream answered ${response.statusCode}`);
       response.setEncoding("utf8");
       response.on("data", (text: string) => {
-        for (const [, name] of text.matchAll(/"(probe-\d+-\d+)"/g)) {
-          if (name !== undefined) arrivals.get(name)?.push(performance.now());
+        for (const [, id] of text.matchAll(/"request_id":"([0-9a-f-]{36})"/g)) {
+          if (id !== undefined) arrivals.get(id)?.push(performance.now());
         }
       });
       response.on("error", () => undefined);
@@ -35,28 +36,29 @@ async function listen(server: ServerProcess, arrivals: Map<string, number[]>): P
   };
 }
 
-let round = 0;
-
 async function measureFanOut(server: ServerProcess, workspaceId: string): Promise<number[]> {
-  round += 1;
   const arrivals = new Map<string, number[]>();
   const close = await listen(server, arrivals);
   const delays: number[] = [];
   try {
     await sleep(500);
     for (let index = 0; index < EVENTS; index += 1) {
-      const name = `probe-${round}-${index}`;
+      const requestId = randomUUID();
       const heard: number[] = [];
-      arrivals.set(name, heard);
+      arrivals.set(requestId, heard);
       const sentAt = performance.now();
       expectStatus(
-        await server.call("PATCH", `/workspaces/${workspaceId}`, { body: { name } }),
+        await server.call("PATCH", `/workspaces/${workspaceId}`, {
+          body: { name: `name ${index}` },
+          requestId,
+        }),
         200,
       );
       const giveUpAt = sentAt + 10_000;
       while (heard.length < LISTENERS && performance.now() < giveUpAt) await sleep(5);
-      if (heard.length < LISTENERS)
-        throw new Error(`${heard.length} of ${LISTENERS} heard ${name}`);
+      if (heard.length < LISTENERS) {
+        throw new Error(`${heard.length} of ${LISTENERS} heard of request ${index}`);
+      }
       delays.push(...heard.map((at) => at - sentAt));
     }
   } finally {
