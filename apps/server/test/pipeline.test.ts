@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createOperationRunner } from "../src/operations/create-operation-runner.js";
+import { cancelledFailure } from "../src/operations/operation-failure.js";
 import { hashToken } from "../src/access/token-text.js";
 import { openStore, type Store } from "../src/store/open-store.js";
 import {
@@ -511,6 +512,33 @@ it("writes what a start came to also when the transaction that ends it is tried 
   const after = await findWorkspaceRow(store.db, id);
   expect(after?.url).toBe(host.workspaces.get(id)?.url);
   expect(after?.url).not.toBe(row?.url);
+});
+
+it("revokes the token of a start that failed, but not while a container it left may have one", async () => {
+  const id = await create();
+  await settled(id);
+  const [provision] = await store.db
+    .select()
+    .from(operations)
+    .where(eq(operations.workspaceId, id));
+  if (provision === undefined) throw new Error("no operation");
+  const runner = createOperationRunner(server.context);
+  const tokensAfter = async (counts: { attempt: number; retries: number; takeovers: number }) => {
+    const operation = { ...provision, ...counts, id: randomUUID(), kind: "restart" as const };
+    const error = cancelledFailure("It failed.");
+    await store.db.transaction(async (tx) => {
+      const owner = { workspaceId: id, operationId: operation.id, createdBy: "system:worker" };
+      await server.context.tokens.issue(tx, owner);
+      await runner.finish(tx, operation, { state: "failed", error }, undefined);
+    });
+    const live = await liveTokens(id);
+    return live.filter(({ operationId }) => operationId === operation.id).length;
+  };
+  expect(await tokensAfter({ attempt: 1, retries: 0, takeovers: 0 })).toBe(0);
+  expect(await tokensAfter({ attempt: 3, retries: 2, takeovers: 0 })).toBe(0);
+  expect(await tokensAfter({ attempt: 2, retries: 0, takeovers: 1 })).toBe(1);
+  // It was handed back, because the engine did not answer: nor did it answer to take anything back.
+  expect(await tokensAfter({ attempt: 2, retries: 0, takeovers: 0 })).toBe(1);
 });
 
 it("hands an operation back when the server stops, and the next one ends it", async () => {

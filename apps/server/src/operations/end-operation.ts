@@ -1,5 +1,6 @@
 import type { JsonObject } from "@molecule-ai/core";
 import { and, eq, inArray, sql, type SQL } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { notify } from "../store/notifications.js";
@@ -38,7 +39,7 @@ export interface OperationEnd {
   /** It was queued or running, so that the one that waits takes its place. Default true. */
   readonly isOpen?: boolean | undefined;
   /** Other columns that are written with it. */
-  readonly patch?: Partial<typeof operations.$inferInsert> | undefined;
+  readonly patch?: PgUpdateSetSource<typeof operations> | undefined;
 }
 
 /**

@@ -41,8 +41,10 @@ export async function finishStart(
       },
     ];
   }
-  // A container that an interrupted run of this very operation left may use one of its tokens.
-  if (operation.takeovers === 0) await tokens.revokeOfOperation(tx, id, operationId);
+  // A container that an interrupted run of this very operation left may use one of its tokens; only
+  // what failed by itself has taken back all it did.
+  if (operation.attempt <= operation.retries + 1)
+    await tokens.revokeOfOperation(tx, id, operationId);
   if (hasNext) return [];
   const isRunning = result?.kind === "not-started" && result.isRunning;
   const wasCancelled = ending.state === "cancelled";

@@ -125,7 +125,6 @@ export function startAttempt(
   );
   const progress = createOperationProgress({
     operation,
-    clock,
     redactor,
     write: async ({ columns, events }) => {
       const isWritten = await db.transaction(async (tx) => {

@@ -1,10 +1,12 @@
-import type { Clock, EventSink, JsonObject, ProvisionEvent, Redactor } from "@molecule-ai/core";
+import type { EventSink, JsonObject, ProvisionEvent, Redactor } from "@molecule-ai/core";
+import { sql } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { NewEvent } from "../store/events.js";
 import type { operations } from "../store/schema.js";
 import type { OperationRow } from "./operation.js";
 
 export type ProgressColumns = Pick<
-  Partial<typeof operations.$inferInsert>,
+  PgUpdateSetSource<typeof operations>,
   "stage" | "stageStartedAt" | "progressAt"
 >;
 
@@ -24,7 +26,6 @@ export interface OperationProgress {
 
 export interface OperationProgressOptions {
   readonly operation: OperationRow;
-  readonly clock: Clock;
   readonly redactor: Redactor;
   /** Stores it; a rejection means: later, with what came meanwhile. */
   readonly write: (progress: UnwrittenProgress) => Promise<void>;
@@ -36,7 +37,7 @@ const PROGRESS_INTERVAL_MS = 1000;
 
 /** Keeps the store informed without a write for every line of a build. */
 export function createOperationProgress(options: OperationProgressOptions): OperationProgress {
-  const { operation, clock, redactor } = options;
+  const { operation, redactor } = options;
   const timings: { stage: string; durationMs: number }[] = [];
   let columns: ProgressColumns | undefined;
   let events: NewEvent[] = [];
@@ -89,7 +90,8 @@ export function createOperationProgress(options: OperationProgressOptions): Oper
   return {
     onEvent(event: ProvisionEvent) {
       if (isClosed) return;
-      const now = new Date(clock.now());
+      // By the clock of the database, as all that is compared with it; it is written soon.
+      const now = sql`clock_timestamp()`;
       switch (event.type) {
         case "stage.started":
           columns = { stage: event.stage, stageStartedAt: now, progressAt: now };

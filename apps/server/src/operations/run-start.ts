@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { UpResult } from "@molecule-ai/provisioner-core";
 import { ServerError } from "../errors.js";
 import type { Host } from "../host/host.js";
@@ -80,7 +80,8 @@ async function start(
   if (row === undefined || row.status === "removed") throw gone(id);
   if (row.runtime === "external") return undefined;
   if (row.provisionStartedAt === null) {
-    await patchWorkspace(store.db, id, { provisionStartedAt: new Date(context.clock.now()) });
+    // By the clock of the database, with which its age is told.
+    await patchWorkspace(store.db, id, { provisionStartedAt: sql`clock_timestamp()` });
   }
   const { spec, request } = await gatherSpec(context, row, params);
   const keepImage = kind !== "provision" && params.upgrade !== true;

@@ -1,4 +1,4 @@
-import { ProvisionerError } from "@molecule-ai/core";
+import { ProvisionerError, systemClock } from "@molecule-ai/core";
 import { asc, eq, sql } from "drizzle-orm";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -99,6 +99,22 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
         .from(workspaces)
         .where(eq(workspaces.id, workspaceId));
       expect(workspace?.hostId).toBe("host-a");
+    });
+
+    it("progress is told by the clock of the database, whatever that of the worker says", async () => {
+      runner.work = (operation, context) => {
+        const about = { stage: "pull", subject: "an image" } as const;
+        context.onEvent({ type: "stage.started", ...about });
+        return untilAborted(operation, context);
+      };
+      const hourAgo = () => systemClock.now() - 3_600_000;
+      await startWorker({ clock: { ...systemClock, now: hourAgo } });
+      const { id } = await request();
+      await expect.poll(async () => (await queue.get(id))?.stage, { timeout: 15_000 }).toBe("pull");
+      const row = await queue.get(id);
+      const startedAt = row?.startedAt?.getTime() ?? 0;
+      expect(row?.progressAt?.getTime()).toBeGreaterThanOrEqual(startedAt);
+      expect(row?.stageStartedAt?.getTime()).toBeGreaterThanOrEqual(startedAt);
     });
 
     it("what was queued before there was a worker is run in the order of requests", async () => {

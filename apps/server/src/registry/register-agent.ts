@@ -1,5 +1,5 @@
 import type { JsonValue } from "@molecule-ai/core";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { checkAgentUrl } from "../access/agent-url.js";
 import type { Caller } from "../access/caller.js";
 import { ServerError } from "../errors.js";
@@ -52,7 +52,7 @@ export async function registerAgent(
     }
     const patch = {
       agentCard: registration.agentCard,
-      lastHeartbeatAt: new Date(context.clock.now()),
+      lastHeartbeatAt: sql`clock_timestamp()`,
       ...(url === undefined || hasUrlOfProvisioner(row) ? {} : { url, urlTrusted: false }),
     };
     const isOnline =

@@ -1,12 +1,14 @@
 import { and, eq, inArray, sql, type InferSelectModel } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { TRANSITIONS, type TransitionName } from "../state/workspace-status.js";
 import { queryRows, type Database } from "./database.js";
 import { workspaces } from "./schema.js";
 
 export type WorkspaceRow = InferSelectModel<typeof workspaces>;
 /** Columns that a writer may set beside the status. */
-export type WorkspacePatch = Partial<
-  Omit<typeof workspaces.$inferInsert, "id" | "status" | "version" | "createdAt" | "createdBy">
+export type WorkspacePatch = Omit<
+  PgUpdateSetSource<typeof workspaces>,
+  "id" | "status" | "version" | "createdAt" | "createdBy"
 >;
 
 export async function findWorkspaceRow(

@@ -1,4 +1,4 @@
-import { and, desc, eq, ne } from "drizzle-orm";
+import { and, desc, eq, ne, sql } from "drizzle-orm";
 import type { OperationRow } from "../operations/operation.js";
 import type { ServerContext } from "../server-context.js";
 import type { Database } from "../store/database.js";
@@ -54,7 +54,7 @@ export async function removeWorkspace(
     }
     const remove = (workspaceId: string): Promise<WorkspaceRow | undefined> =>
       transition(tx, workspaceId, "remove", {
-        patch: { removedAt: new Date(context.clock.now()), keepVolumes: options.keepVolumes },
+        patch: { removedAt: sql`clock_timestamp()`, keepVolumes: options.keepVolumes },
       });
     const removedRoot = await remove(id);
     const below = await writeDescendants(tx, id, remove);
