@@ -67,11 +67,19 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
   /** What `work` began, apart from the worker. */
   const working: AsyncDisposable[] = [];
   let resting: Promise<void> | undefined;
-  const dispose = async (): Promise<void> => {
-    shutdown.abort();
-    for (let part = owned.pop(); part !== undefined; part = owned.pop()) {
-      await part[Symbol.asyncDispose]();
+  /** The last one first; what does not close keeps none of the others open. */
+  const closeAll = async (parts: AsyncDisposable[]): Promise<void> => {
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      try {
+        await part[Symbol.asyncDispose]();
+      } catch (error) {
+        logger.error({ err: error }, "a part of the server could not be closed");
+      }
     }
+  };
+  const dispose = (): Promise<void> => {
+    shutdown.abort();
+    return closeAll(owned);
   };
   try {
     let store = parts.store;
@@ -140,9 +148,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
       shutdown.abort();
       resting ??= (async () => {
         await worker.drain({ graceMs });
-        for (let part = working.pop(); part !== undefined; part = working.pop()) {
-          await part[Symbol.asyncDispose]();
-        }
+        await closeAll(working);
       })();
       return resting;
     };

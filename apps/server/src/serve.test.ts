@@ -67,6 +67,14 @@ it("stops once however often it is asked", async () => {
   await server.stop();
 });
 
+it("closes what it opened although the database is gone when it stops", async () => {
+  const parts = await openParts();
+  const server = await serve(config, parts);
+  await parts.store[Symbol.asyncDispose]();
+  await server.stop();
+  await expect(fetch(`${server.url}/health`)).rejects.toThrow();
+});
+
 it("leaves what it was given open when it stops", async () => {
   const parts = await openParts();
   await using _ = parts.store;
