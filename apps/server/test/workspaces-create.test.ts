@@ -259,6 +259,26 @@ describe("POST /workspaces", () => {
 });
 
 describe("an external workspace", () => {
+  it("stores the URL of an agent as it was checked, not as it was written", async () => {
+    const id = await create(server, { external: true, url: "http://8.8.8.8\\@169.254.169.254/" });
+    const { url } = bodyOf(await server.request(`/workspaces/${id}`));
+    expect(url).toBe("http://8.8.8.8/@169.254.169.254/");
+  });
+
+  it("refuses memories that are nested without end", async () => {
+    const nested = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+    const answer = await fetch(`${server.url}/workspaces`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${server.adminToken}`,
+        "content-type": "application/json",
+        "idempotency-key": "nested",
+      },
+      body: `{"name":"a","external":true,"initial_memories":[${nested}]}`,
+    });
+    expect(answer.status).toBe(400);
+  });
+
   it("is online at once when it says where it listens", async () => {
     const answer = await tryCreate({ name: "a", external: true, url: "http://8.8.8.8:9000/a2a" });
     expect(answer.status).toBe(201);

@@ -7,12 +7,6 @@ export interface ResolvedAddress {
   readonly family: 4 | 6;
 }
 
-/** A URL that was checked, and the only addresses it may be reached at. */
-export interface AgentUrl {
-  readonly url: URL;
-  readonly addresses: readonly ResolvedAddress[];
-}
-
 export type Lookup = (hostname: string) => Promise<readonly ResolvedAddress[]>;
 
 export interface AgentUrlOptions {
@@ -40,21 +34,27 @@ const LOCALLY_ASSIGNED = ipaddr.parseCIDR("fd00::/8");
  * fd00::/8) when `isSaas`, and the name `localhost`. URLs that the provisioner stored itself are not
  * checked: it knows where its containers are.
  *
+ * @returns the URL as it was understood, which is what to store: others may read what was written
+ *   differently.
  * @throws ServerError `ERR_AGENT_URL_REFUSED` saying which rule refused; the signal's reason.
  */
-export async function checkAgentUrl(text: string, options: AgentUrlOptions): Promise<AgentUrl> {
+export async function checkAgentUrl(text: string, options: AgentUrlOptions): Promise<string> {
   const url = parseAgentUrl(text);
   const host = hostOf(url);
   if (ipaddr.isValid(host)) {
     requireAllowed(host, options.isSaas);
-    return { url, addresses: [toResolved(host)] };
+    return storedForm(url);
   }
-  const addresses = await resolve(host, options);
-  for (const { address } of addresses) {
+  for (const { address } of await resolve(host, options)) {
     if (isLocalhost(host)) requireLoopback(address);
     else requireAllowed(address, options.isSaas);
   }
-  return { url, addresses };
+  return storedForm(url);
+}
+
+/** Without the path that no path is parsed to. */
+function storedForm(url: URL): string {
+  return url.href === `${url.origin}/` ? url.origin : url.href;
 }
 
 function parseAgentUrl(text: string): URL {
@@ -108,11 +108,6 @@ async function resolve(
 async function lookupEverything(hostname: string): Promise<readonly ResolvedAddress[]> {
   const found = await systemLookup(hostname, { all: true });
   return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
-}
-
-function toResolved(text: string): ResolvedAddress {
-  const address = ipaddr.process(text);
-  return { address: address.toString(), family: address.kind() === "ipv6" ? 6 : 4 };
 }
 
 function requireLoopback(address: string): void {

@@ -1,3 +1,4 @@
+import { storedJson } from "./stored-json.js";
 import { z } from "zod";
 import { plainText, storedText } from "./stored-text.js";
 
@@ -34,7 +35,7 @@ export const createWorkspaceBody = z
     max_concurrent_tasks: concurrentTasks.nullish(),
     hibernation_idle_minutes: idleMinutes.nullish(),
     canvas: z.strictObject({ x: coordinate, y: coordinate }).nullish(),
-    initial_memories: z.array(z.unknown()).max(1000).nullish().describe("Taken, and not used."),
+    initial_memories: z.array(storedJson).max(1000).nullish().describe("Taken, and not used."),
   })
   .meta({ id: "NewWorkspace" });
 export type CreateWorkspaceBody = z.infer<typeof createWorkspaceBody>;

@@ -44,7 +44,10 @@ export async function registerAgent(
   if (found === undefined || found.status === "removed") throw workspaceNotFound(id);
   const url = needsNoCheck(found, registration.url)
     ? undefined
-    : await checkUrl(context, registration.url);
+    : await checkAgentUrl(registration.url, {
+        isSaas: context.config.isSaas,
+        signal: context.shutdown,
+      });
   return db.transaction(async (tx) => {
     const row = await lockPresentWorkspace(tx, id);
     if (row.status === "paused" || row.status === "hibernated" || row.status === "hibernating") {
@@ -86,12 +89,6 @@ export async function registerAgent(
     await recordEvents(tx, events);
     return issued?.token;
   });
-}
-
-/** The URL as it is stored: without the path that no path is parsed to. */
-async function checkUrl({ config, shutdown }: ServerContext, text: string): Promise<string> {
-  const { url } = await checkAgentUrl(text, { isSaas: config.isSaas, signal: shutdown });
-  return url.href === `${url.origin}/` ? url.origin : url.href;
 }
 
 /**

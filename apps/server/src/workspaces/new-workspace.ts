@@ -61,10 +61,8 @@ export async function checkNewWorkspace(
   const chosen = isExternal
     ? { runtime: EXTERNAL_RUNTIME, model: unsaid(body.model), template: undefined }
     : await chooseRuntime(context, body, warnings);
-  const url = unsaid(body.url);
-  if (isExternal && url !== undefined) {
-    await checkAgentUrl(url, { isSaas: context.config.isSaas });
-  }
+  const given = isExternal ? unsaid(body.url) : undefined;
+  const url = given && (await checkAgentUrl(given, { isSaas: context.config.isSaas }));
   const secrets = body.secrets ?? {};
   for (const [key, value] of Object.entries(secrets)) context.secrets.validate(key, value);
   await limitTier(context, tier, { name: body.name, requester });
@@ -73,7 +71,7 @@ export async function checkNewWorkspace(
     name: body.name,
     role: unsaid(body.role) ?? "",
     tier,
-    url: isExternal ? url : undefined,
+    url,
     parentId: unsaid(body.parent_id),
     workspaceDir,
     workspaceAccess,
