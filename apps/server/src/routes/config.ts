@@ -13,6 +13,9 @@ import { lockPresentWorkspace, workspaceNotFound } from "../workspaces/lock-work
 import { requesterOf } from "../workspaces/requester.js";
 
 const MOST_BYTES = 256 * 1024;
+/** What an event tells of a change. */
+const MOST_NAMED = 100;
+const LONGEST_NAME = 128;
 
 const params = z.object({ id: z.uuid() });
 const tags = ["workspaces"];
@@ -77,13 +80,18 @@ export function registerConfig(app: App, { store }: ServerContext): void {
             type: "CONFIG_UPDATED",
             ...requesterOf(request),
             workspaceId: row.id,
-            payload: { keys: Object.keys(given).slice(0, 100) },
+            payload: { keys: Object.keys(given).slice(0, MOST_NAMED).map(shorten) },
           },
         ]);
       });
       return { status: "updated" as const };
     },
   );
+}
+
+/** In whole characters: half of one is no text that the database keeps. */
+function shorten(name: string): string {
+  return Array.from(name).slice(0, LONGEST_NAME).join("");
 }
 
 function tooLarge(): ServerError {
