@@ -9,6 +9,7 @@ import { ServerError } from "../errors.js";
 import type { Database } from "./database.js";
 import { lockDirectory } from "./directory-lock.js";
 import { migrateStore } from "./migrate.js";
+import { TEXT_PARSERS, withoutOwnParsers } from "./lean-parsing.js";
 import { createNotifications, type Notifications } from "./notifications.js";
 import { retryTransactions } from "./retry-transactions.js";
 import * as schema from "./schema.js";
@@ -49,10 +50,11 @@ async function openEmbedded({ stateDirectory }: StoreOptions): Promise<Store> {
   const held = stateDirectory === undefined ? undefined : await lockDirectory(stateDirectory);
   let client: PGlite | undefined;
   try {
-    client = await PGlite.create(
-      stateDirectory === undefined ? {} : { dataDir: join(stateDirectory, "database") },
-    );
-    const opened = client;
+    client = await PGlite.create({
+      ...(stateDirectory === undefined ? {} : { dataDir: join(stateDirectory, "database") }),
+      parsers: TEXT_PARSERS,
+    });
+    const opened = withoutOwnParsers(client);
     const db = drizzlePglite(opened, { schema }) as unknown as Database;
     await migrateStore(db);
     const notifications = createNotifications((channel, onPayload) =>
