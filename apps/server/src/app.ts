@@ -1,4 +1,4 @@
-import { isProvisionerError, type ProvisionerError } from "@molecule-ai/core";
+import { isProvisionerError, ProvisionerError } from "@molecule-ai/core";
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -27,6 +27,7 @@ import { registerAdminLiveness } from "./routes/admin-liveness.js";
 import { registerBuilds } from "./routes/builds.js";
 import { registerEvents } from "./routes/events.js";
 import { registerHealth } from "./routes/health.js";
+import { registerHosts } from "./routes/hosts.js";
 import { registerImages } from "./routes/images.js";
 import { registerLogs } from "./routes/logs.js";
 import { registerMetrics } from "./routes/metrics.js";
@@ -97,6 +98,7 @@ const ROUTE_GROUPS: readonly RouteGroup[] = [
   registerRegistry,
   registerDiscovery,
   registerAdminLiveness,
+  registerHosts,
 ];
 
 /** The HTTP application, not yet listening; `inject()` works on it. Close it when done. */
@@ -164,7 +166,7 @@ function challengeFor({ request }: FastifyReply): string {
 }
 
 function toFailure(error: FastifyError): ProvisionerError {
-  if (isProvisionerError(error)) return error;
+  if (isProvisionerError(error)) return isOfEngine(error) ? withoutItsWords(error) : error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const faults = error.validation.map((fault) => {
       const where = [error.validationContext, ...fault.instancePath.split("/").slice(1)].join(".");
@@ -193,6 +195,19 @@ function toFailure(error: FastifyError): ProvisionerError {
   return new ServerError("ERR_INTERNAL", "The server failed at this request.", {
     hint: "Look for the request id in the server's log.",
     cause: error,
+  });
+}
+
+/** What the server itself says of engines is written for callers; what an engine says is not. */
+function isOfEngine(error: ProvisionerError): boolean {
+  return error.code.startsWith("ERR_ENGINE_") && !(error instanceof ServerError);
+}
+
+function withoutItsWords(cause: ProvisionerError): ProvisionerError {
+  return new ProvisionerError(cause.code, "The engine failed at this request.", {
+    hint: "Look for the request id in the server's log.",
+    retryable: cause.retryable,
+    cause,
   });
 }
 
