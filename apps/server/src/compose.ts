@@ -7,6 +7,7 @@ import { createTokens } from "./access/tokens.js";
 import { createApp, type App } from "./app.js";
 import type { ServerConfig } from "./config.js";
 import { findAgentAddress, listenForAgents } from "./host/agent-listener.js";
+import { adoptWorkspaces } from "./host/adopt-workspaces.js";
 import { createHostLink } from "./host/create-host-link.js";
 import type { HostLink } from "./host/host.js";
 import { readInstallId } from "./install-id.js";
@@ -171,6 +172,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
           }),
         );
         await worker.start();
+        if (store.kind === "pglite") working.push(adoptAll(context));
         working.push(await startLoops(context));
         working.push(openToAgents(context, app, port));
         const { signal } = shutdown;
@@ -188,6 +190,22 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     await dispose();
     throw error;
   }
+}
+
+/**
+ * An embedded database has one engine: the one that is here. After the engine was installed anew, or
+ * the database brought to another machine, what it knows of another engine would wait for ever.
+ */
+function adoptAll({ host, store, logger, shutdown }: ServerContext): AsyncDisposable {
+  const adopting = (async () => {
+    const { id: to } = await host.connected({ signal: shutdown });
+    const moved = await adoptWorkspaces(store.db, { from: undefined, to, actor: "system:host" });
+    if (moved > 0)
+      logger.warn({ hostId: to, moved }, "workspaces of another engine were taken over");
+  })().catch((error: unknown) => {
+    if (!shutdown.aborted) logger.error({ err: error }, "workspaces were not taken over");
+  });
+  return { [Symbol.asyncDispose]: () => adopting };
 }
 
 /** Lets containers reach a server that listens on loopback, once there is an engine. */

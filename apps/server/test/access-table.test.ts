@@ -90,6 +90,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   "POST /admin/workspace-images/refresh": ADMIN,
   "GET /admin/liveness": ADMIN,
   "POST /admin/orphans/sweep": ADMIN,
+  "POST /admin/hosts/:hostId/retire": ADMIN,
 };
 
 /** Routes that let an agent in which never had a token: it gets its first one by registering. */

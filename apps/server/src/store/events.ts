@@ -36,6 +36,7 @@ export const EVENT_TYPES = [
   "IMAGE_UNPINNED",
   "TIER_REFUSED",
   "ORPHANS_SWEPT",
+  "HOST_RETIRED",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
