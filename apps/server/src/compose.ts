@@ -2,6 +2,7 @@ import { createRedactor, systemClock } from "@molecule-ai/core";
 import { runtimesFromEnv } from "@molecule-ai/registry-mode";
 import type { FastifyBaseLogger } from "fastify";
 import { randomUUID } from "node:crypto";
+import { isIP } from "node:net";
 import { describeAdminToken, issueFirstAdminToken } from "./access/admin-token.js";
 import { createTokens } from "./access/tokens.js";
 import { createApp, type App } from "./app.js";
@@ -168,7 +169,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
             logger,
             id: context.instanceId,
             hostId: () => host.host?.id,
-            url: config.advertiseUrl ?? `http://${urlHost(config.host)}:${port}`,
+            url: config.advertiseUrl ?? peerUrl(config.host, port),
           }),
         );
         await worker.start();
@@ -228,8 +229,12 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** How a peer on this machine writes it; an address for all interfaces is none to connect to. */
-function urlHost(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
+/**
+ * Where a peer reaches an address; undefined for one that means another machine to each of them: what
+ * is passed on carries the caller's token.
+ */
+function peerUrl(host: string, port: number): string | undefined {
+  if (isIP(host) === 0 ? host === "localhost" : /^(127\.|0\.0\.0\.0$|::1?$)/.test(host))
+    return undefined;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

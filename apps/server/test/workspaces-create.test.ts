@@ -284,7 +284,17 @@ describe("an external workspace", () => {
     expect(answer.status).toBe(201);
     const body = bodyOf(answer);
     expect(body).toMatchObject({ external: true, status: "online", operations: [] });
-    expect(body).not.toHaveProperty("connection");
+    // Else whoever registers first would be given a token, and with it the secrets.
+    expect(body["connection"]).toMatchObject({
+      workspace_id: body["id"],
+      auth_token: expect.stringMatching(/^[\w-]{43}$/) as string,
+    });
+    const stranger = await server.request("/registry/register", {
+      method: "POST",
+      token: null,
+      body: { id: body["id"], url: "http://8.8.8.8:9001", agent_card: {} },
+    });
+    expect(stranger.status).toBe(401);
     expect(await find(body["id"] as string)).toMatchObject({
       runtime: "external",
       url: "http://8.8.8.8:9000/a2a",

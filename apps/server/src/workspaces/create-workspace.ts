@@ -85,7 +85,7 @@ export async function createWorkspaces(
     }
     const first = operations.get(row.id);
     const token =
-      row.status === "awaiting_agent"
+      row.runtime === EXTERNAL_RUNTIME
         ? await insertToken(tx, {
             workspaceId: row.id,
             operationId: undefined,
@@ -143,14 +143,15 @@ function eventsOf(
 ): NewEvent[] {
   const provisioning = provisioningEvent(row, requester);
   if (made.first !== undefined) return [provisioning, ...made.first.events];
-  if (made.token === undefined) return [{ ...provisioning, type: "WORKSPACE_ONLINE" }];
-  return [
-    { ...provisioning, type: "WORKSPACE_AWAITING_AGENT" },
-    {
+  const type = row.status === "online" ? "WORKSPACE_ONLINE" : "WORKSPACE_AWAITING_AGENT";
+  const events: NewEvent[] = [{ ...provisioning, type }];
+  if (made.token !== undefined) {
+    events.push({
       type: "TOKEN_ISSUED",
       workspaceId: row.id,
       ...requester,
       payload: { token_id: made.token.id, prefix: made.token.prefix },
-    },
-  ];
+    });
+  }
+  return events;
 }
