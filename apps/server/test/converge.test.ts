@@ -26,14 +26,15 @@ import {
   type TestRegistry,
 } from "@molecule-ai/testkit";
 import { sql } from "drizzle-orm";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { queryRows } from "../src/store/database.js";
 import { openStore, type Store } from "../src/store/open-store.js";
+import { buildServer, type BuiltServer } from "./support/build-server.js";
 import { startServerProcess, type ServerProcess } from "./support/server-process.js";
 
 const engineFound = await findTestEngine();
@@ -43,6 +44,7 @@ const skipped = engineFound.skip ?? registryFound.skip;
 
 const ADMIN_TOKEN = "converge-admin-token-0123456789";
 const SETTLE_MS = 90_000;
+const logger = pino({ level: "silent" });
 
 const AGENT = `#!/bin/sh
 mkdir -p /tmp/srv && cp /configs/.auth_token /tmp/token
@@ -51,13 +53,35 @@ httpd -f -p 8000 -h /tmp/srv &
 wait
 `;
 
-type Kind = "provision" | "restart" | "pause" | "resume" | "remove";
+const KINDS = ["provision", "restart", "pause", "resume", "hibernate", "remove"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Asked in the background: the answer comes when the operation is over, and here it never is. */
+const ANSWERED_AT_THE_END: readonly Kind[] = ["pause", "hibernate", "remove"];
+
+/** Where the kill finds a step: the engine was not asked yet, or has done it and was not heard. */
+const SIDES = { before: "hang", after: "hold-answer" } as const;
+type Side = keyof typeof SIDES;
+
+/** Of few steps. */
+const SHORT: readonly Kind[] = ["pause", "hibernate", "remove"];
+
+/** The status after each, and the container; undefined: there is none. */
+const OUTCOMES: Readonly<Record<Kind, readonly [status: string, container: string | undefined]>> = {
+  provision: ["online", "running"],
+  restart: ["online", "running"],
+  pause: ["paused", "exited"],
+  resume: ["online", "running"],
+  hibernate: ["hibernated", "exited"],
+  remove: ["removed", undefined],
+};
 
 /** What the engine was asked to change, in order: the steps of an operation. */
 interface Step {
   readonly method: string;
-  readonly path: string;
-  /** How many of the same method came before it. */
+  /** With identifiers that are others each time left open. */
+  readonly path: RegExp;
+  /** How many of the same method and path came before it. */
   readonly nth: number;
 }
 
@@ -79,10 +103,18 @@ interface World extends AsyncDisposable {
   /** Resolves once nothing of it is unfinished any more. */
   settled(id: string): Promise<void>;
   status(id: string): Promise<string | undefined>;
+  /** Nothing may be on it. */
+  removeNetwork(): Promise<void>;
   /** Containers and volumes of the installation. */
   leftovers(): Promise<string[]>;
   /** The row, the containers and the storage are as the kind of operation has them. */
   expectAsAsked(kind: Kind, id: string, at: string): Promise<void>;
+}
+
+/** What matches `path` also with other containers, whose names and ids are in it. */
+function shapeOf(path: string): RegExp {
+  const route = path.replace(/^\/v[\d.]+/, "").replace(/\?.*/s, "");
+  return new RegExp(`${route.replace(/[\da-f]{64}|ws-[\da-f-]+/g, "[^/]+")}(\\?|$)`);
 }
 
 describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was asked for", () => {
@@ -92,8 +124,15 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
   const socketPath = engineFound.socketPath ?? "";
   const label = uniqueName("converge");
   let prefix = "";
+  let built: BuiltServer;
+  /** State of a server that never ran: making a database takes longer than all else. */
+  let blankState = "";
 
   beforeAll(async () => {
+    built = await buildServer();
+    blankState = await mkdtemp(join(tmpdir(), "converge-"));
+    const blank = { databaseUrl: undefined, stateDirectory: blankState };
+    await (await openStore({ ...blank, logger }))[Symbol.asyncDispose]();
     await busyboxImage(socketPath);
     engine = await connectEngine({
       settings: engineSettingsFromEnv(
@@ -115,6 +154,8 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     if (postgresFound.skip === undefined) postgres = await startTestPostgres();
   });
   afterAll(async () => {
+    await built[Symbol.asyncDispose]();
+    await rm(blankState, { recursive: true, force: true });
     await postgres?.[Symbol.asyncDispose]();
     for (const { id, tags } of await engine.images.list({ reference: `${prefix}/*` })) {
       for (const tag of tags) if (tag.startsWith(prefix)) await engine.images.remove(tag);
@@ -128,11 +169,11 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
   const openWorld = async (home: "embedded" | "postgres"): Promise<World> => {
     const installId = uniqueName("c");
     const stateDirectory = await mkdtemp(join(tmpdir(), "converge-"));
+    await cp(blankState, stateDirectory, { recursive: true });
     const databaseUrl = home === "postgres" ? await postgres?.createDatabase() : undefined;
     const proxy = await startFaultProxy({ socketPath });
     const backend: WorkspaceBackend = createDockerBackend({ engine, installId });
     let server: ServerProcess | undefined;
-    const logger = pino({ level: "silent" });
     const openOwnStore = (): Promise<Store> => openStore({ databaseUrl, stateDirectory, logger });
     const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
       fetch(`${server?.url}${path}`, {
@@ -157,7 +198,7 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     return {
       proxy,
       async start() {
-        server = await startServerProcess({
+        const env = {
           DOCKER_HOST: proxy.dockerHost,
           PORT: "0",
           ADMIN_TOKEN,
@@ -169,7 +210,8 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
           MOLECULE_STOP_GRACE_SECONDS: "1",
           RATE_LIMIT: "100000",
           ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
-        });
+        };
+        server = await startServerProcess(env, built.program);
       },
       async kill() {
         await server?.kill();
@@ -187,43 +229,25 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
       async ask(kind, id) {
         const post = (path: string, body: unknown): Promise<Response> =>
           request(path, { method: "POST", body: JSON.stringify(body) });
-        // A removal and a pause are answered when they are done; here they never are.
-        const signal = AbortSignal.timeout(SETTLE_MS);
         const count = async (): Promise<number> =>
           (await operationsOf(id ?? "")).filter((row) => row.kind === kind).length;
-        const known = kind === "pause" || kind === "remove" ? await count() : 0;
-        let response: Response | undefined;
-        switch (kind) {
-          case "provision":
-            response = await post("/workspaces", { name: "Agent", runtime: "langgraph" });
-            break;
-          case "restart":
-            response = await post(`/workspaces/${id}/restart`, {});
-            break;
-          case "resume":
-            response = await post(`/workspaces/${id}/resume`, {});
-            break;
-          case "pause":
-            void request(`/workspaces/${id}/pause`, { method: "POST", body: "{}", signal }).catch(
-              () => undefined,
-            );
-            break;
-          case "remove":
-            void request(`/workspaces/${id}?confirm=true`, { method: "DELETE", signal }).catch(
-              () => undefined,
-            );
-            break;
-          default:
-            kind satisfies never;
-        }
-        if (response === undefined) {
+        const isAnsweredLate = ANSWERED_AT_THE_END.includes(kind);
+        const known = isAnsweredLate ? await count() : 0;
+        const answer = {
+          provision: () => post("/workspaces", { name: "Agent", runtime: "langgraph" }),
+          restart: () => post(`/workspaces/${id}/restart`, {}),
+          pause: () => post(`/workspaces/${id}/pause`, {}),
+          resume: () => post(`/workspaces/${id}/resume`, {}),
+          hibernate: () => post(`/workspaces/${id}/hibernate`, {}),
+          remove: () => request(`/workspaces/${id}?confirm=true`, { method: "DELETE" }),
+        }[kind]();
+        if (isAnsweredLate) {
+          answer.catch(() => undefined);
           // Asked for once its operation is there.
-          for (const until = Date.now() + SETTLE_MS; Date.now() < until;) {
-            if ((await count().catch(() => known)) > known) break;
-            await sleep(20);
-          }
+          await vi.waitUntil(async () => (await count()) > known, { timeout: SETTLE_MS });
           return id ?? "";
         }
+        const response = await answer;
         const text = await response.text();
         if (!response.ok) throw new Error(`${kind}: ${response.status} ${text}`);
         return id ?? (JSON.parse(text) as { id: string }).id;
@@ -247,36 +271,32 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
         if (response.status === 404 || response.status === 410) return "removed";
         return ((await response.json()) as { status?: string }).status;
       },
+      async removeNetwork() {
+        await callEngine(socketPath, { method: "DELETE", path: `/networks/${installId}` });
+      },
       async leftovers() {
         return (await backend.listOwned())
           .filter(({ kind }) => kind !== "network")
           .map(({ name }) => name);
       },
       async expectAsAsked(kind, id, at) {
-        const isGone = kind === "remove";
+        const [status, container] = OUTCOMES[kind];
         const response = await request(`/workspaces/${id}`);
         const row = (await response.json()) as { status?: string };
         const containers = await engine.containers.list({ labels: labels(id), all: true });
         const volumes = await engine.volumes.list({ labels: labels(id) });
         const seen = {
-          status: isGone && !response.ok ? "removed" : row.status,
-          containers: containers.map(({ name, status }) => `${name} ${status}`),
+          status: status === "removed" && !response.ok ? "removed" : row.status,
+          containers: containers.map(({ name, status: is }) => `${name} ${is}`),
           volumes: volumes.length > 0,
         };
-        const name = containerName(id);
         const wanted = {
-          status: {
-            provision: "online",
-            restart: "online",
-            resume: "online",
-            pause: "paused",
-            remove: "removed",
-          }[kind],
-          containers: isGone ? [] : [`${name} ${kind === "pause" ? "exited" : "running"}`],
-          volumes: !isGone,
+          status,
+          containers: container === undefined ? [] : [`${containerName(id)} ${container}`],
+          volumes: status !== "removed",
         };
         expect(seen, `${kind}, killed at ${at}: ${server?.output().slice(-3000)}`).toEqual(wanted);
-        if (kind === "pause" || isGone) return;
+        if (status !== "online") return;
         // The agent that runs is not locked out.
         const token = await backend.files.read(id, "/configs/.auth_token");
         const beat = await request("/registry/heartbeat", {
@@ -302,31 +322,38 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     const asked = await world.ask(kind, id);
     await world.settled(asked);
     await world.expectAsAsked(kind, asked, "nothing");
-    const counts = new Map<string, number>();
     const steps: Step[] = [];
     for (const { method, path } of world.proxy.requests.slice(from)) {
       if (method === "GET" || method === "HEAD") continue;
-      const nth = counts.get(method) ?? 0;
-      counts.set(method, nth + 1);
-      steps.push({ method, path, nth });
+      const shape = shapeOf(path);
+      const isSame = (step: Step): boolean =>
+        step.method === method && step.path.source === shape.source;
+      steps.push({ method, path: shape, nth: steps.filter(isSame).length });
     }
     return { id: asked, steps };
   };
 
-  /** Asks for an operation and resolves when it has come to `step`, which then never ends. */
-  const askUntil = async (world: World, kind: Kind, id: string | undefined, step: Step) => {
+  /**
+   * Asks for an operation and resolves when it has come to `step`, which then never ends: the engine
+   * has not been asked, or has done it and the answer does not come.
+   */
+  const askUntil = async (
+    world: World,
+    kind: Kind,
+    id: string | undefined,
+    step: Step,
+    side: Side = "before",
+  ) => {
     const from = world.proxy.requests.length;
-    world.proxy.add({
-      method: step.method,
-      path: /./,
-      skip: step.nth,
-      times: 1,
-      fault: { kind: "hang" },
-    });
+    const fault = SIDES[side];
+    const { method, path, nth } = step;
+    world.proxy.add({ method, path, skip: nth, times: 1, fault: { kind: fault } });
     const asked = await world.ask(kind, id);
-    for (const until = Date.now() + 20_000; Date.now() < until; await sleep(10)) {
-      if (world.proxy.requests.slice(from).some(({ fault }) => fault === "hang")) break;
-    }
+    const hasStruck = (): boolean =>
+      world.proxy.requests
+        .slice(from)
+        .some((one) => one.fault === fault && one.isAnswered === (side === "after"));
+    await vi.waitUntil(hasStruck, { timeout: 20_000, interval: 10 });
     return asked;
   };
 
@@ -335,13 +362,18 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     if (kind === "provision") return undefined;
     const known = id !== undefined && (await world.status(id)) !== "removed" ? id : undefined;
     const subject = known ?? (await record(world, "provision", undefined)).id;
-    const isPaused = (await world.status(subject)) === "paused";
-    if (kind === "resume" && !isPaused) await record(world, "pause", subject);
-    if (kind !== "resume" && isPaused) await record(world, "resume", subject);
+    const status = await world.status(subject);
+    if (kind === "resume" && status !== "paused") await record(world, "pause", subject);
+    if (kind !== "resume" && status === "paused") await record(world, "resume", subject);
+    if (status === "hibernated") await record(world, "restart", subject);
     return subject;
   };
 
-  const killAtSteps = async (world: World, kind: Kind, every: number): Promise<void> => {
+  const killAtSteps = async (
+    world: World,
+    kind: Kind,
+    sidesAt: (index: number) => readonly Side[],
+  ): Promise<void> => {
     await world.start();
     const first = await bring(world, kind, undefined);
     const recorded = await record(world, kind, first);
@@ -349,17 +381,23 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     let subject: string | undefined = recorded.id;
     expect(recorded.steps.length).toBeGreaterThan(0);
     for (const [index, step] of recorded.steps.entries()) {
-      if (index % every !== 0) continue;
-      const at = `step ${index + 1} of ${recorded.steps.length}: ${step.method} ${step.path}`;
-      subject = await bring(world, kind, subject);
-      const asked = await askUntil(world, kind, subject, step);
-      await world.kill();
-      world.proxy.clear();
-      await world.start();
-      await world.settled(asked);
-      await world.expectAsAsked(kind, asked, at);
-      subject = asked;
-      all.add(asked);
+      for (const side of sidesAt(index)) {
+        const at = `${side} step ${index + 1} of ${recorded.steps.length}: ${step.method} ${step.path.source}`;
+        // Made once for all workspaces: it must be missing to be made again.
+        if (step.path.test("/networks/create")) {
+          await removeAll(world, all);
+          await world.removeNetwork();
+        }
+        subject = await bring(world, kind, subject);
+        const asked = await askUntil(world, kind, subject, step, side);
+        await world.kill();
+        world.proxy.clear();
+        await world.start();
+        await world.settled(asked);
+        await world.expectAsAsked(kind, asked, at);
+        subject = asked;
+        all.add(asked);
+      }
     }
     await removeAll(world, all);
   };
@@ -386,23 +424,28 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
     expect(await world.leftovers()).toEqual([]);
   };
 
-  const kinds: readonly Kind[] = ["provision", "restart", "pause", "resume", "remove"];
-
-  it.each(kinds)(
-    "kill -9 of the server at every step of a %s",
+  it.each(KINDS)(
+    "kill -9 of the server before or after every step of a %s",
     async (kind) => {
       await using world = await openWorld("embedded");
-      await killAtSteps(world, kind, 1);
+      await killAtSteps(world, kind, (index) => {
+        if (SHORT.includes(kind)) return ["before", "after"];
+        return [index % 2 === 0 ? "before" : "after"];
+      });
       await expectNothingLeft(world);
     },
     600_000,
   );
 
-  it.skipIf(postgresFound.skip !== undefined).each(kinds)(
-    "kill -9 of the server at steps of a %s, on a PostgreSQL",
+  it.skipIf(postgresFound.skip !== undefined).each(KINDS)(
+    "kill -9 of the server before or after steps of a %s, on a PostgreSQL",
     async (kind) => {
       await using world = await openWorld("postgres");
-      await killAtSteps(world, kind, 3);
+      // The other side of it than on the embedded database.
+      await killAtSteps(world, kind, (index) => {
+        if (index % 3 !== 0) return [];
+        return [index % 2 === 0 ? "after" : "before"];
+      });
       await expectNothingLeft(world);
     },
     600_000,
@@ -417,9 +460,9 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
       await using world = await openWorld("embedded");
       await world.start();
       let subject: string | undefined;
-      for (const kind of ["restart", "pause", "resume", "remove"] as const) {
+      for (const kind of ["restart", "pause", "resume", "hibernate", "remove"] as const) {
         subject = await bring(world, kind, subject);
-        await askUntil(world, kind, subject, { method: "POST", path: "", nth: 0 });
+        await askUntil(world, kind, subject, { method: "POST", path: /./, nth: 0 });
         // First, so that whatever hangs is broken off and nothing else gets through.
         world.proxy.clear();
         world.proxy.add({ path: /./, fault: { kind: "drop-request" } });

@@ -17,19 +17,21 @@ export interface ServerProcess extends AsyncDisposable {
 const SERVER = fileURLToPath(new URL("../..", import.meta.url));
 const BOOT_MS = 90_000;
 
-/** Starts the program from source with an environment of its own; resolves once it listens. */
+const FROM_SOURCE = ["--conditions=@molecule-ai/source", "--import", "tsx", "src/bin.ts"];
+
+/**
+ * Starts the program, from source unless it is given built, with an environment of its own; resolves
+ * once it listens.
+ */
 export async function startServerProcess(
   env: Readonly<Record<string, string>>,
+  program?: string,
 ): Promise<ServerProcess> {
-  const child = spawn(
-    process.execPath,
-    ["--conditions=@molecule-ai/source", "--import", "tsx", "src/bin.ts"],
-    {
-      cwd: SERVER,
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], LOG_LEVEL: "info", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+  const child = spawn(process.execPath, program === undefined ? FROM_SOURCE : [program], {
+    cwd: SERVER,
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], LOG_LEVEL: "info", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   child.stdout.on("data", (chunk) => (output += String(chunk)));
   child.stderr.on("data", (chunk) => (output += String(chunk)));
