@@ -135,6 +135,8 @@ const NEVER_SUCCEEDING = new Set([
   "POST /workspaces/{id}/resume",
   "PUT /admin/images/{runtime}/pin",
   "DELETE /admin/images/{runtime}/pin",
+  // There is no engine that is gone.
+  "POST /admin/hosts/{hostId}/retire",
 ]);
 
 function pathValue(operation: Operation, name: string, facts: Facts): string | undefined {

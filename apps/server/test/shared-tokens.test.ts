@@ -65,7 +65,7 @@ describe.skipIf(postgres.skip !== undefined)("two servers on one PostgreSQL", ()
       adminToken: undefined,
     });
     const workspaceId = randomUUID();
-    const row = { name: "w", tier: 2, status: "online", runtime: "langgraph" } as const;
+    const row = { name: "w", tier: 2, status: "online", runtime: "external" } as const;
     await store.db.insert(workspaces).values({ ...row, id: workspaceId, createdBy: "admin" });
     const wanted = { workspaceId, operationId: undefined, createdBy: "admin" };
     const first = await Promise.all(

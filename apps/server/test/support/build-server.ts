@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,10 +14,8 @@ const SERVER = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Builds the server, its workspace packages included; disposing removes what was built. */
 export async function buildServer(): Promise<BuiltServer> {
-  // Within the package, which the program finds its files by.
-  const parent = join(SERVER, "dist");
-  await mkdir(parent, { recursive: true });
-  const outDir = await mkdtemp(join(parent, "test-"));
+  // Within the package, which the program finds its files by, but not where its own build clears up.
+  const outDir = await mkdtemp(join(SERVER, ".test-build-"));
   const remove = (): Promise<void> => rm(outDir, { recursive: true, force: true });
   try {
     await build({

@@ -1,21 +1,75 @@
 import { isProvisionerError, LABELS } from "@molecule-ai/core";
-import type { VolumeInfo } from "@molecule-ai/docker-engine";
+import type { NetworkInfo, VolumeInfo } from "@molecule-ai/docker-engine";
 import { WorkspaceError } from "../errors.js";
 import type { PlannedVolume, WorkspacePlan } from "../workspace-plan.js";
 import { belongsTo } from "./ownership.js";
 import type { StartRun } from "./start-run.js";
 
-/** Makes sure the network is there; one that exists is used whoever made it. */
+/** How often two that make the network at the same moment give way to each other. */
+const MOST_ATTEMPTS = 12;
+/** From here on, a second network of the name was left by a process that died. */
+const PATIENT_ATTEMPTS = 6;
+
+/**
+ * Makes sure the network is there, once; one that exists is used whoever made it.
+ *
+ * An engine may make two networks of one name when it is asked twice at the same moment, and then
+ * knows neither by its name. So whoever finds another beside its own takes its own back.
+ */
 export async function ensureNetwork(run: StartRun, plan: WorkspacePlan): Promise<void> {
   const { network } = plan;
   if (network === undefined) return;
   const { networks } = run.context.engine;
-  if ((await networks.inspect(network.name, { signal: run.signal })) !== undefined) return;
+  const findAll = async (): Promise<readonly NetworkInfo[]> =>
+    (await networks.list({}, { signal: run.signal })).filter(({ name }) => name === network.name);
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
+    const found = await findAll();
+    if (found.length === 1) return;
+    if (found.length === 0) {
+      const made = await createNetwork(run, network);
+      if (made !== undefined) {
+        if ((await findAll()).length <= 1) return;
+        await removeNetwork(run, made);
+      }
+    } else if (attempt > PATIENT_ATTEMPTS) {
+      const [, ...spare] = [...found].sort((a, b) => (a.id < b.id ? -1 : 1));
+      for (const { id, labels } of spare) {
+        if (labels[LABELS.install] === run.context.installId) await removeNetwork(run, id);
+      }
+    }
+    await run.context.clock.sleep(Math.random() * 100 * attempt, run.signal);
+  }
+  throw new WorkspaceError(
+    "ERR_WORKSPACE_START_FAILED",
+    `The engine has several networks named ${network.name}.`,
+    {
+      hint: `Remove all but one of them: docker network ls --filter name=${network.name}`,
+      retryable: true,
+      details: { network: network.name },
+    },
+  );
+}
+
+/** Its id; undefined when somebody else made it meanwhile. It stays after a failed start: others may rely on it. */
+async function createNetwork(
+  run: StartRun,
+  network: NonNullable<WorkspacePlan["network"]>,
+): Promise<string | undefined> {
   try {
     const labels = { ...network.labels, ...run.stamp };
-    await networks.create({ name: network.name, labels }, { signal: run.late });
+    const request = { name: network.name, labels };
+    return (await run.context.engine.networks.create(request, { signal: run.late })).id;
   } catch (error) {
-    // Somebody else made it meanwhile. It stays after a failed start too: others may rely on it.
+    if (isProvisionerError(error, "ERR_ENGINE_CONFLICT")) return undefined;
+    throw error;
+  }
+}
+
+/** Unless somebody uses it already. */
+async function removeNetwork(run: StartRun, id: string): Promise<void> {
+  try {
+    await run.context.engine.networks.remove(id, { signal: run.late });
+  } catch (error) {
     if (!isProvisionerError(error, "ERR_ENGINE_CONFLICT")) throw error;
   }
 }
