@@ -20,6 +20,7 @@ export async function ensureNetwork(run: StartRun, plan: WorkspacePlan): Promise
   const { network } = plan;
   if (network === undefined) return;
   const { networks } = run.context.engine;
+  if (await isThere(run, network.name)) return;
   const findAll = async (): Promise<readonly NetworkInfo[]> =>
     (await networks.list({}, { signal: run.signal })).filter(({ name }) => name === network.name);
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
@@ -48,6 +49,16 @@ export async function ensureNetwork(run: StartRun, plan: WorkspacePlan): Promise
       details: { network: network.name },
     },
   );
+}
+
+/** The short way, for nearly every start. False also when the name is ambiguous. */
+async function isThere(run: StartRun, name: string): Promise<boolean> {
+  try {
+    return (await run.context.engine.networks.inspect(name, { signal: run.signal })) !== undefined;
+  } catch (error) {
+    if (isProvisionerError(error, "ERR_ENGINE_BAD_REQUEST")) return false;
+    throw error;
+  }
 }
 
 /** Its id; undefined when somebody else made it meanwhile. It stays after a failed start: others may rely on it. */
