@@ -8,7 +8,7 @@ import {
   type Redactor,
 } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
-import { runBuild } from "./engine-build.js";
+import { runBuild } from "./engine/engine-build.js";
 import { ImageBuildError } from "./errors.js";
 import type { BuildOptions, BuildResult, ImageBuilder } from "./image-builder.js";
 import { checkOptions, resolveLimits } from "./options.js";

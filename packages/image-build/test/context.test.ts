@@ -21,8 +21,8 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { extract } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { planContext, type ContextPlan } from "../src/context-plan.js";
-import { packContext } from "../src/context-tar.js";
+import { planContext, type ContextPlan } from "../src/context/context-plan.js";
+import { packContext } from "../src/context/context-tar.js";
 
 let root: string;
 beforeEach(async () => {

@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pack, type Header, type Pack } from "tar-stream";
 import type { ContextEntry, ContextPlan } from "./context-plan.js";
-import { ImageBuildError } from "./errors.js";
+import { ImageBuildError } from "../errors.js";
 
 /** Files up to this size are read whole, some of them ahead. */
 const SMALL_FILE_BYTES = 64 * 1024;

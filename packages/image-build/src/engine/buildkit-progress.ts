@@ -6,10 +6,10 @@ import {
   type BuildProgress,
   type FailedStep,
   type ReportedFailure,
-} from "./build-progress.js";
-import { parseStepName } from "./dockerfile-outline.js";
-import { ImageBuildError } from "./errors.js";
-import { createStepOutput } from "./step-output.js";
+} from "../progress/build-progress.js";
+import { parseStepName } from "../dockerfile/dockerfile-outline.js";
+import { ImageBuildError } from "../errors.js";
+import { createStepOutput } from "../progress/step-output.js";
 import { decodeTrace, type TraceStatus, type TraceVertex } from "./trace.js";
 
 export interface BuildProgressOptions {

@@ -5,7 +5,7 @@ import {
   type BuildOutcome,
   type FailedStep,
   type ReportedFailure,
-} from "./build-progress.js";
+} from "../progress/build-progress.js";
 import {
   findBase,
   findClassicStep,
@@ -14,8 +14,8 @@ import {
   parseStepName,
   type DockerfileInstruction,
   type DockerfileOutline,
-} from "./dockerfile-outline.js";
-import { ImageBuildError, type BuildFailure } from "./errors.js";
+} from "../dockerfile/dockerfile-outline.js";
+import { ImageBuildError, type BuildFailure } from "../errors.js";
 
 export interface FailureContext {
   readonly backend: "buildkit" | "classic";

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
-import type { BuildOptions } from "./image-builder.js";
-import type { ResolvedBuildLimits } from "./options.js";
+import type { BuildOptions } from "../image-builder.js";
+import type { ResolvedBuildLimits } from "../options.js";
 
 export interface BuildRequestOptions {
   readonly options: BuildOptions;

@@ -5,9 +5,9 @@ import {
   type BuildProgress,
   type FailedStep,
   type ReportedFailure,
-} from "./build-progress.js";
+} from "../progress/build-progress.js";
 import type { BuildProgressOptions } from "./buildkit-progress.js";
-import { createStepOutput } from "./step-output.js";
+import { createStepOutput } from "../progress/step-output.js";
 
 /** `Step 2/5 : RUN x` of Docker, `STEP 2/5: RUN x` of Podman. */
 const STEP = /^step (\d{1,6})\/(\d{1,6}) ?: (.*)$/is;

@@ -1,10 +1,10 @@
 import type { BuildEvent, EventSink } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import { parseImageReference, parsePlatform } from "@molecule-ai/registry-mode";
-import { findBaseImages, type BaseImage } from "./base-images.js";
-import { oneLine } from "./build-progress.js";
-import type { DockerfileOutline } from "./dockerfile-outline.js";
-import type { BuildOptions } from "./image-builder.js";
+import { findBaseImages, type BaseImage } from "../dockerfile/base-images.js";
+import { oneLine } from "../progress/build-progress.js";
+import type { DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
+import type { BuildOptions } from "../image-builder.js";
 
 export interface PullBasesOptions {
   readonly engine: DockerEngine;

@@ -3,7 +3,7 @@ import { lstat, readdir, readlink, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findDockerfile, findDockerignore } from "./dockerfile-file.js";
 import { parseDockerignore, type IgnoreRules } from "./dockerignore.js";
-import { ImageBuildError } from "./errors.js";
+import { ImageBuildError } from "../errors.js";
 
 /** One entry of a context as it will be sent. */
 export type ContextEntry =

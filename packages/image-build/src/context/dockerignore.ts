@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { ImageBuildError } from "./errors.js";
+import { ImageBuildError } from "../errors.js";
 
 /** The files a `.dockerignore` leaves out of a context. */
 export interface IgnoreRules {

@@ -1,6 +1,6 @@
 import { open, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize, relative, sep } from "node:path";
-import { ImageBuildError } from "./errors.js";
+import { ImageBuildError } from "../errors.js";
 
 /** Read for the line of a failure and for `.dockerignore`; the engine reads its own copy. */
 const MAX_TEXT_BYTES = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { ImageBuildError } from "./errors.js";
+import { ImageBuildError } from "../errors.js";
 
 /** A progress message of BuildKit: `moby.buildkit.v1.StatusResponse`, as far as we use it. */
 export interface BuildTrace {

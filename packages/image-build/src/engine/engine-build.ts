@@ -1,15 +1,15 @@
 import type { BuildEvent, EventSink } from "@molecule-ai/core";
 import { isEngineError, readJsonStream, type DockerEngine } from "@molecule-ai/docker-engine";
 import { randomUUID } from "node:crypto";
-import { explainFailure, explainRefusal, type FailureContext } from "./build-failure.js";
-import type { BuildOutcome, BuildProgress } from "./build-progress.js";
+import { explainFailure, explainRefusal, type FailureContext } from "../failure/build-failure.js";
+import type { BuildOutcome, BuildProgress } from "../progress/build-progress.js";
 import { planBuildQuery } from "./build-request.js";
 import { createBuildkitProgress } from "./buildkit-progress.js";
 import { createClassicProgress } from "./classic-progress.js";
-import { prepareUpload, type ContextUpload } from "./context-upload.js";
-import { ImageBuildError } from "./errors.js";
-import type { BuildOptions, BuildResult } from "./image-builder.js";
-import type { ResolvedBuildLimits } from "./options.js";
+import { prepareUpload, type ContextUpload } from "../context/context-upload.js";
+import { ImageBuildError } from "../errors.js";
+import type { BuildOptions, BuildResult } from "../image-builder.js";
+import type { ResolvedBuildLimits } from "../options.js";
 import { pullBases, type PulledBases } from "./pull-bases.js";
 
 export interface BuildRun {

@@ -2,10 +2,10 @@ import type { BuildEvent, EventSink } from "@molecule-ai/core";
 import { type Readable, Transform } from "node:stream";
 import { planContext } from "./context-plan.js";
 import { packContext } from "./context-tar.js";
-import { outlineDockerfile, type DockerfileOutline } from "./dockerfile-outline.js";
-import { ImageBuildError } from "./errors.js";
-import type { BuildOptions } from "./image-builder.js";
-import { DEFAULT_DOCKERFILE, type ResolvedBuildLimits } from "./options.js";
+import { outlineDockerfile, type DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
+import { ImageBuildError } from "../errors.js";
+import type { BuildOptions } from "../image-builder.js";
+import { DEFAULT_DOCKERFILE, type ResolvedBuildLimits } from "../options.js";
 
 /** A context on its way to the engine. */
 export interface ContextUpload {
