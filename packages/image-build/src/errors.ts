@@ -28,7 +28,29 @@ export type ImageBuildErrorCode =
   /** The engine's answer ended with neither an image nor an error. */
   | "ERR_BUILD_TRUNCATED"
   /** Bytes that should be a BuildKit progress message are not. */
-  | "ERR_BUILD_TRACE";
+  | "ERR_BUILD_TRACE"
+  /** No backend can do what is asked, or the one that was chosen cannot. */
+  | "ERR_BUILD_BACKEND"
+  /** There is no buildx program. */
+  | "ERR_BUILDX_MISSING"
+  /** buildx, or a builder of it, did not do what it was asked. */
+  | "ERR_BUILDX_FAILED"
+  /** A builder cannot be made, started or reached. */
+  | "ERR_BUILDER"
+  /** A setting of the cache is wrong: mode, tag, path, retention. */
+  | "ERR_BUILD_CACHE_SETTINGS"
+  /** An image could not be pushed. */
+  | "ERR_PUSH_FAILED"
+  /** No user and secret for a registry that asks for them. */
+  | "ERR_PUSH_CREDENTIALS"
+  /** What the registry has is not what was built or pushed. */
+  | "ERR_PUBLISH_DIGEST"
+  /** A record of what was published is damaged or contradicts itself. */
+  | "ERR_PUBLISH_RECORD"
+  /** A clean-up that was required could not be done. */
+  | "ERR_CLEANUP_FAILED"
+  /** A duration or a size means nothing. */
+  | "ERR_BUILD_UNIT";
 
 /** Where in the Dockerfile a build failed, as far as it is known. */
 export interface BuildFailure {

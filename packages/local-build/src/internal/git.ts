@@ -7,10 +7,10 @@ import {
   type GiteaSettings,
   type TemplateRepository,
 } from "@molecule-ai/gitea-client";
+import { runProcess, type ProcessOutcome } from "@molecule-ai/process-runner";
 import { LocalBuildError } from "../errors.js";
 import { objectFormatOf, readCommit, type CommitFacts } from "../git-object.js";
 import { TemplateMeter, type TemplateLimits } from "../limits.js";
-import { runProcess, type ProcessOutcome } from "./process.js";
 
 export interface GitFetch {
   readonly repository: TemplateRepository;

@@ -1,46 +1,64 @@
 import type { Readable } from "node:stream";
 
-const TAIL_BYTES = 8 * 1024;
+const DEFAULT_STDERR_TAIL_BYTES = 8 * 1024;
 const KILL_GRACE_MS = 2000;
 
 export interface ProcessRun {
+  /** Path or name of the program; a name is looked up in the PATH of `env`. */
   readonly file: string;
   readonly args: readonly string[];
-  readonly cwd: string;
+  readonly cwd?: string | undefined;
   /** The whole environment of the process; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** Written to stdin, which is then closed; without it stdin is empty. The way for secrets. */
+  readonly stdin?: string | Uint8Array | Readable | undefined;
   /** Largest stdout that is kept; more of it ends the process. */
   readonly stdoutLimitBytes: number;
+  /** How much of the end of stderr is kept; default 8 KiB. */
+  readonly stderrTailBytes?: number | undefined;
+  /** Receives stdout as it comes; then it is not kept, and `stdoutLimitBytes` does not count. */
+  readonly onStdout?: ((chunk: Buffer) => void) | undefined;
+  /** Receives stderr as it comes, besides the tail that is kept. */
+  readonly onStderr?: ((chunk: Buffer) => void) | undefined;
   /** Called for everything the process writes. */
   readonly onOutput?: (() => void) | undefined;
 }
 
 export type ProcessOutcome =
+  /** There is no such program. */
   | { readonly kind: "missing" }
-  | { readonly kind: "exited"; readonly stdout: Buffer }
+  | {
+      readonly kind: "exited";
+      readonly stdout: Buffer;
+      /** End of stderr, not redacted. */
+      readonly stderr: string;
+    }
   | {
       readonly kind: "failed";
-      /** Exit code or signal name. */
+      /** Exit code, signal name or reason, for people. */
       readonly status: string;
-      /** Last 8 KiB of stderr, not redacted. */
+      /** Undefined when a signal or a limit ended it. */
+      readonly exitCode: number | undefined;
+      readonly stdout: Buffer;
+      /** End of stderr, not redacted. */
       readonly stderr: string;
     };
 
 /**
- * Runs a program in a process group of its own, without a shell and without stdin. Only exit code 0
- * is `exited`. On abort the whole group gets SIGTERM, after two seconds SIGKILL; the promise rejects
- * with `signal.reason` once it is gone.
+ * Runs a program in a process group of its own, without a shell. Only exit code 0 is `exited`,
+ * whatever stderr holds. On abort the whole group gets SIGTERM, after two seconds SIGKILL; the
+ * promise rejects with `signal.reason` once it is gone.
  */
 export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
   run.signal.throwIfAborted();
   const { execa } = await import("execa");
   const child = execa(run.file, run.args, {
-    cwd: run.cwd,
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
     env: run.env,
     extendEnv: false,
     detached: true,
-    stdin: "ignore",
+    ...stdinOf(run.stdin),
     buffer: false,
     reject: false,
   });
@@ -65,7 +83,7 @@ export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
   run.signal.addEventListener("abort", stop, { once: true });
 
   try {
-    const stdout = collect(child.stdout, run, run.stdoutLimitBytes, () => {
+    const stdout = collect(child.stdout, run, () => {
       overflow = true;
       stop();
     });
@@ -74,44 +92,55 @@ export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
     if (result.code === "ENOENT") return { kind: "missing" };
     const [out, err] = await Promise.all([stdout, stderr]);
     run.signal.throwIfAborted();
-    if (overflow) {
-      return { kind: "failed", status: "too much output", stderr: err };
-    }
-    if (result.exitCode === 0) return { kind: "exited", stdout: out };
+    const failed = { kind: "failed", stdout: out, stderr: err } as const;
+    if (overflow) return { ...failed, status: "too much output", exitCode: undefined };
+    // A program that does not read all of its input may still succeed.
+    if (result.exitCode === 0) return { kind: "exited", stdout: out, stderr: err };
     const status =
       result.exitCode === undefined
         ? (result.signal ?? result.code ?? "unknown")
         : `exit code ${result.exitCode}`;
-    return { kind: "failed", status, stderr: err };
+    return { ...failed, status, exitCode: result.exitCode };
   } finally {
     run.signal.removeEventListener("abort", stop);
     clearTimeout(grace);
   }
 }
 
+function stdinOf(
+  stdin: ProcessRun["stdin"],
+): { input: string | Uint8Array | Readable } | { stdin: "ignore" } {
+  return stdin === undefined ? { stdin: "ignore" } : { input: stdin };
+}
+
 async function collect(
   stream: Readable,
   run: ProcessRun,
-  limitBytes: number,
   onOverflow: () => void,
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   await drain(stream, (chunk) => {
     run.onOutput?.();
+    if (run.onStdout !== undefined) {
+      run.onStdout(chunk);
+      return;
+    }
     length += chunk.length;
-    if (length > limitBytes) onOverflow();
+    if (length > run.stdoutLimitBytes) onOverflow();
     else chunks.push(chunk);
   });
   return Buffer.concat(chunks);
 }
 
 async function tail(stream: Readable, run: ProcessRun): Promise<string> {
+  const limit = run.stderrTailBytes ?? DEFAULT_STDERR_TAIL_BYTES;
   let kept = Buffer.alloc(0);
   await drain(stream, (chunk) => {
     run.onOutput?.();
+    run.onStderr?.(chunk);
     kept = Buffer.concat([kept, chunk]);
-    if (kept.length > TAIL_BYTES) kept = kept.subarray(kept.length - TAIL_BYTES);
+    if (kept.length > limit) kept = kept.subarray(kept.length - limit);
   });
   return kept.toString("utf8");
 }

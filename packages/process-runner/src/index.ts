@@ -1,0 +1,1 @@
+export { runProcess, type ProcessOutcome, type ProcessRun } from "./run-process.js";
