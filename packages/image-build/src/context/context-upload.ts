@@ -58,8 +58,14 @@ export async function prepareUpload(upload: ContextUploadOptions): Promise<Conte
     total = plan.bytes;
     checkTarget(options.target, outline, name);
     source = packContext(plan, options.sourceDateEpoch ?? 0);
-  } else {
+  } else if (options.context.kind === "tar") {
     source = options.context.stream;
+  } else {
+    throw new ImageBuildError(
+      "ERR_BUILD_BACKEND",
+      "The engine's own builders take no git repository as context.",
+      { hint: "Check the commit out and give its directory, or build with buildx." },
+    );
   }
 
   let startedAt: number | undefined;

@@ -80,9 +80,22 @@ export async function runBuild(
   for (const tag of run.request.tags) await run.engine.images.tag(imageId, tag);
   return {
     imageId,
+    digest: undefined,
+    builder: undefined,
     contextBytes: upload.sentBytes,
     steps: outcome.steps,
     cachedSteps: outcome.cachedSteps,
+    layers: [],
+    cache: {
+      mode: "off",
+      local: "skipped",
+      external: "skipped",
+      fallback: "skipped",
+      result: outcome.cachedSteps > 0 ? "hit" : "miss",
+      builder: undefined,
+      imports: [],
+      exports: [],
+    },
   };
 }
 
