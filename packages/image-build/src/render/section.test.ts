@@ -5,9 +5,13 @@ import { formatElapsed, renderRow, renderSection, statusIcon } from "./section.j
 describe("a section", () => {
   test("has a header with the elapsed time, its rows and a closing rule", () => {
     expect(
-      renderSection("Builder", [{ label: "builder", value: "b" }, "separator", "", "text"], {
-        elapsedMs: 1500,
-      }),
+      renderSection(
+        "Builder",
+        [{ label: "builder", value: "b" }, { separator: true }, "", "text"],
+        {
+          elapsedMs: 1500,
+        },
+      ),
     ).toBe(
       "\n    ── Builder ────────────────────────────────────── 1.5s ──\n" +
         "    │ builder       b\n" +

@@ -12,7 +12,7 @@ export type SectionRow =
       /** Shown as an icon before the value. */
       readonly status?: SectionStatus | undefined;
     }
-  | "separator";
+  | { readonly separator: true };
 
 export interface SectionOptions {
   /** Shown at the end of the header. */
@@ -53,8 +53,8 @@ export function renderSection(
 
 /** One row of a section without its frame, with its newline. */
 export function renderRow(row: SectionRow, color = false): string {
-  if (row === "separator") return `${INDENT}├${RULE}\n`;
   if (typeof row === "string") return `${INDENT}│ ${oneLine(row)}\n`;
+  if ("separator" in row) return `${INDENT}├${RULE}\n`;
   const icon = row.status === undefined ? "" : statusIcon(row.status, color);
   const value = [icon, oneLine(row.value)].filter((part) => part !== "").join(" ");
   return `${INDENT}│ ${oneLine(row.label).padEnd(LABEL_WIDTH)}${value}\n`;
