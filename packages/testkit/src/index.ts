@@ -33,6 +33,7 @@ export {
   type RegistryCredentials,
   type TestRegistry,
 } from "./test-registry.js";
+export { findBuildx, findCosign, type FoundProgram } from "./test-programs.js";
 export {
   findTestPostgres,
   startTestPostgres,

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { execa } from "execa";
 import { callEngine } from "./engine-call.js";
 import { skipOrThrow } from "./skip.js";
+import { findOnPath } from "./test-programs.js";
 
 export interface RegistryCredentials {
   readonly username: string;
@@ -153,20 +154,6 @@ async function serve(
       };
     }
     await sleep(25);
-  }
-  return undefined;
-}
-
-async function findOnPath(name: string): Promise<string | undefined> {
-  const directories = [...(process.env["PATH"] ?? "").split(":"), "/usr/bin", "/usr/sbin"];
-  for (const directory of directories) {
-    if (directory === "") continue;
-    const path = join(directory, name);
-    const present = await access(path, 1).then(
-      () => true,
-      () => false,
-    );
-    if (present) return path;
   }
   return undefined;
 }
