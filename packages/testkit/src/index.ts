@@ -1,3 +1,8 @@
+export {
+  startBuildkitBridge,
+  type BuildkitBridge,
+  type BuildkitBridgeOptions,
+} from "./buildkit-bridge.js";
 export { callEngine, callEngineJson, type EngineAnswer, type EngineCall } from "./engine-call.js";
 export {
   startFakeRegistry,
