@@ -96,6 +96,8 @@ function describeInstruction(parsed: Instruction, lines: readonly string[]): Doc
 export interface StepName {
   /** `base` of `[linux/amd64 base 2/5]`; empty in a Dockerfile of one unnamed stage. */
   readonly stage: string;
+  /** `linux/amd64`, or `linux/amd64->linux/arm64`; set when several platforms are built. */
+  readonly platform: string | undefined;
   /** From 1. */
   readonly index: number;
   readonly total: number;
@@ -108,8 +110,11 @@ export function parseStepName(name: string): StepName | undefined {
   const found = /^\[([^\]]{0,200}?) *(\d{1,6})\/(\d{1,6})\] (.*)$/s.exec(name);
   if (found === null) return undefined;
   const [, before = "", index, total, text = ""] = found;
+  const words = before.split(" ").filter((word) => word !== "");
   return {
-    stage: before.split(" ").at(-1) ?? "",
+    // No stage can have a slash in its name, and every platform has one.
+    stage: words.findLast((word) => !word.includes("/")) ?? "",
+    platform: words.find((word) => word.includes("/")),
     index: Number(index),
     total: Number(total),
     text,

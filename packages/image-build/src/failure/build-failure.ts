@@ -1,5 +1,6 @@
 import { isProvisionerError, type ProvisionerError } from "@molecule-ai/core";
 import { adviseOnStep } from "./build-hints.js";
+import { exitCodeOf } from "./error-block.js";
 import {
   oneLine,
   type BuildOutcome,
@@ -229,11 +230,6 @@ function describe(
 
 function place(context: FailureContext, instruction: DockerfileInstruction | undefined): string {
   return instruction === undefined ? "" : ` (${context.dockerfile} line ${instruction.line})`;
-}
-
-function exitCodeOf(text: string): number | undefined {
-  const found = /exit code: (\d{1,10})$/.exec(text.slice(-40).trim())?.[1];
-  return found === undefined ? undefined : Number(found);
 }
 
 function lineOf(reason: string, outline: DockerfileOutline | undefined): number | undefined {

@@ -1,3 +1,5 @@
+import { parseStepName } from "../dockerfile/dockerfile-outline.js";
+
 /** What a builder's stream has told so far; read it once the stream has ended. */
 export interface BuildOutcome {
   /** `sha256:…`, when there is an image. */
@@ -25,9 +27,9 @@ export interface FailedStep {
   readonly lastLines: readonly string[];
 }
 
-/** Turns the messages of `POST /build` into events. One implementation for each builder. */
+/** Turns what a builder tells into events. One implementation for each builder. */
 export interface BuildProgress {
-  /** Takes one JSON value of the stream, whatever it is. */
+  /** Takes one message of the stream, whatever it is: a JSON value, or a piece of text. */
   accept(message: unknown): void;
   /** The stream is over. */
   finish(): BuildOutcome;
@@ -60,4 +62,15 @@ export function reportedFailure(message: object): ReportedFailure | undefined {
 export function auxImageId(aux: unknown): string | undefined {
   const id = typeof aux === "object" && aux !== null ? (aux as { ID?: unknown }).ID : undefined;
   return typeof id === "string" && /^sha256:[0-9a-f]{64}$/.test(id) ? id : undefined;
+}
+
+/** The steps that BuildKit stopped because another one failed, or because it was told to. */
+export function isCancellation(error: string): boolean {
+  return error.endsWith("context canceled");
+}
+
+/** Whether a step is an instruction that is run or cached; FROM is not. */
+export function isInstruction(name: string): boolean {
+  const step = parseStepName(name);
+  return step !== undefined && !/^FROM\b/i.test(step.text);
 }

@@ -13,6 +13,8 @@ export interface StepOutputOptions {
 /** Turns the output of build steps, which comes in pieces, into lines. */
 export interface StepOutput {
   write(step: string, stream: OutputStream, bytes: Buffer): void;
+  /** A whole line, for builders that tell lines and not bytes. */
+  writeLine(step: string, stream: OutputStream, line: string): void;
   /** The step is over: what it left without a newline becomes a line. */
   end(step: string): void;
   /** The last lines of a step, oldest first. */
@@ -76,6 +78,7 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
       });
       append(step, stream, line, line.decoder.write(bytes));
     },
+    writeLine: (step, stream, line) => emit(step, stream, line.slice(0, MAX_HELD_LENGTH)),
     end(step) {
       for (const stream of ["stdout", "stderr"] as const) {
         const line = open.get(step)?.[stream];
