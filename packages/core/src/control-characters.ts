@@ -13,5 +13,7 @@ const CONTROL =
  * bidirectional overrides are removed; tab and newline stay, and CRLF becomes LF.
  */
 export function stripControlCharacters(text: string): string {
+  // Every escape sequence begins with a control character.
+  if (text.search(CONTROL) === -1) return text;
   return text.replace(ESCAPE_SEQUENCE, "").replace(CONTROL, "");
 }

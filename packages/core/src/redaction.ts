@@ -11,7 +11,8 @@ const USERINFO = /([a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/?#"'<>\\]*@/gi;
 
 /** Userinfo of every URL in `text` becomes `***@`. */
 export function redactUserinfo(text: string): string {
-  return text.replace(USERINFO, `$1${MASK}@`);
+  // Most lines have none, and then the search for schemes would be the dearest part of showing them.
+  return text.includes("@") ? text.replace(USERINFO, `$1${MASK}@`) : text;
 }
 
 /**
@@ -97,15 +98,23 @@ function createFormIndex(): FormIndex {
   const uses = new Map<string, number>();
   /** Longest first, so that a secret which contains another is masked whole. */
   const formsByBeginning = new Map<number, string[]>();
+  /** How many forms begin with a character of that low byte: most places are passed over by it. */
+  const firsts = new Uint32Array(256);
 
   const findAt = (text: string, at: number): string | undefined =>
     formsByBeginning.get(hashBeginning(text, at))?.find((form) => text.startsWith(form, at));
+
+  const countFirst = (form: string, change: 1 | -1): void => {
+    const first = form.charCodeAt(0) & 255;
+    firsts[first] = (firsts[first] ?? 0) + change;
+  };
 
   return {
     add(form) {
       const count = uses.get(form) ?? 0;
       uses.set(form, count + 1);
       if (count > 0) return;
+      countFirst(form, 1);
       const beginning = hashBeginning(form, 0);
       const others = formsByBeginning.get(beginning);
       if (others === undefined) {
@@ -122,6 +131,7 @@ function createFormIndex(): FormIndex {
         return;
       }
       uses.delete(form);
+      countFirst(form, -1);
       const beginning = hashBeginning(form, 0);
       const others = (formsByBeginning.get(beginning) ?? []).filter((other) => other !== form);
       if (others.length === 0) formsByBeginning.delete(beginning);
@@ -132,7 +142,7 @@ function createFormIndex(): FormIndex {
       let masked = "";
       let copied = 0;
       for (let at = 0; at <= text.length - SHORTEST_SECRET;) {
-        const found = findAt(text, at);
+        const found = firsts[text.charCodeAt(at) & 255] === 0 ? undefined : findAt(text, at);
         if (found === undefined) {
           at += 1;
           continue;
