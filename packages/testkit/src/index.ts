@@ -27,6 +27,13 @@ export {
   type ScratchFile,
   type ScratchImageOptions,
 } from "./scratch-image.js";
+export {
+  findSecondEngine,
+  startSecondEngine,
+  type FoundSecondEngine,
+  type SecondEngine,
+  type SecondEngineOptions,
+} from "./second-engine.js";
 export { recordSkip, skipOrThrow } from "./skip.js";
 export { cleanupEngine, findTestEngine, uniqueName, type FoundTestEngine } from "./test-engine.js";
 export {
