@@ -29,6 +29,7 @@ export { createWorkspaceId, deriveInstallId, isInstallId } from "./ids.js";
 export type { JsonObject, JsonValue } from "./json.js";
 export { LABELS } from "./labels.js";
 export { createRedactor, redactUserinfo, type Redactor } from "./redaction.js";
+export { parseRetryAfter, retryDelay } from "./retry-delay.js";
 export { SharedWork, type SharedWorkOptions, type WorkContext } from "./shared-work.js";
 export { describeFailure, runStage, type StageRun } from "./stage.js";
 export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "./template-repository.js";

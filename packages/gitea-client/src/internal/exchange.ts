@@ -1,11 +1,10 @@
-import { createRedactor } from "@molecule-ai/core";
+import { createRedactor, parseRetryAfter, retryDelay } from "@molecule-ai/core";
 import { request, type Dispatcher } from "undici";
 
 import type { TemplateRepository } from "../client.js";
 import { apiAuthorization, credentialSecret, type GiteaCredential } from "../credential.js";
 import { GiteaError } from "../errors.js";
 import type { ResolvedGiteaClientOptions } from "../options.js";
-import { parseRetryAfter, retryDelay } from "../retry-delay.js";
 import { credentialFor } from "../settings.js";
 import { disconnected, unreachable } from "./connection-failure.js";
 import { discard, readBody } from "./read-body.js";
