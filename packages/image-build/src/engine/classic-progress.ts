@@ -6,7 +6,7 @@ import {
   type FailedStep,
   type ReportedFailure,
 } from "../progress/build-progress.js";
-import type { BuildProgressOptions } from "./buildkit-progress.js";
+import type { BuildProgressOptions } from "../progress/trace-follower.js";
 import { createStepOutput } from "../progress/step-output.js";
 
 /** `Step 2/5 : RUN x` of Docker, `STEP 2/5: RUN x` of Podman. */

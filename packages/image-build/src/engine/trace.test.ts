@@ -1,14 +1,14 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  decodeTrace,
-  type BuildTrace,
-  type TraceLog,
-  type TraceStatus,
-  type TraceVertex,
-  type TraceWarning,
-} from "./trace.js";
+import type {
+  BuildTrace,
+  TraceLog,
+  TraceStatus,
+  TraceVertex,
+  TraceWarning,
+} from "../progress/build-trace.js";
+import { decodeTrace } from "./trace.js";
 
 function message(fill: (writer: BinaryWriter) => void): Uint8Array {
   const writer = new BinaryWriter();
