@@ -1,4 +1,5 @@
 export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
+export { closestName } from "./closest-name.js";
 export { RegistryModeError, type RegistryModeErrorCode } from "./errors.js";
 export { imagePinsFromEnv, type ImagePins } from "./image-pins.js";
 export {
