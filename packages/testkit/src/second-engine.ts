@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,7 +8,7 @@ import { callEngine } from "./engine-call.js";
 import { skipOrThrow } from "./skip.js";
 import { findOnPath } from "./test-programs.js";
 
-/** A Docker engine of its own beside the machine's; disposing stops it and removes all of it. */
+/** A Docker engine of its own beside the machine's; disposing kills it and removes all of it. */
 export interface SecondEngine extends AsyncDisposable {
   readonly socketPath: string;
   readonly dockerHost: string;
@@ -35,7 +35,6 @@ export interface EnginePrograms {
 const CAP_NET_ADMIN = 12n;
 const CAP_SYS_ADMIN = 21n;
 const START_MS = 60_000;
-const STOP_MS = 30_000;
 
 /**
  * Whether a second engine can run here: as root with the rights of a real machine, dockerd and ip on
@@ -74,10 +73,12 @@ export async function startSecondEngine(options: SecondEngineOptions = {}): Prom
   const removeAll = async (): Promise<void> => {
     await unmountBelow(root);
     await execa(programs.ip, ["link", "delete", bridge], { reject: false });
+    await removeCgroups(bridge);
     await rm(root, { recursive: true, force: true });
   };
   const stop = async (): Promise<void> => {
-    await server?.stop();
+    // Nothing in it is worth an orderly end.
+    await server?.kill();
     await removeAll();
   };
   try {
@@ -118,7 +119,6 @@ async function addBridge(ip: string, name: string): Promise<void> {
 interface Running {
   /** With what it wrote. */
   readonly ended: Promise<string>;
-  readonly stop: () => Promise<void>;
   readonly kill: () => Promise<void>;
 }
 
@@ -141,28 +141,31 @@ async function run(dockerd: string, place: Place): Promise<Running> {
     `--exec-root=${runRoot}`,
     `--pidfile=${join(place.root, "docker.pid")}`,
     `--bridge=${place.bridge}`,
+    // Of its own too, so that what a killed container leaves there can go.
+    `--cgroup-parent=/${place.bridge}`,
+    "--exec-opt=native.cgroupdriver=cgroupfs",
     `--config-file=${config}`,
     "--log-level=warn",
     "--iptables=false",
     "--ip6tables=false",
     "--ip-forward=false",
     "--ip-masq=false",
-    "--shutdown-timeout=1",
   ]);
   const child = execa(program, args, {
     cwd: place.root,
     reject: false,
     all: true,
     stdin: "ignore",
-    forceKillAfterDelay: STOP_MS,
   });
   const ended = child.then(({ all }) => all);
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    child.kill(signal);
-    await ended;
-    await endProcessesOf([runRoot, place.dataRoot]);
+  return {
+    ended,
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+      await endProcessesOf([runRoot, place.dataRoot]);
+    },
   };
-  return { ended, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
 }
 
 async function dyingWithUs(
@@ -221,5 +224,18 @@ async function unmountBelow(root: string): Promise<void> {
     .filter((point) => point.startsWith(`${root}/`));
   for (const point of points.reverse()) {
     await execa("umount", ["--lazy", point], { reject: false });
+  }
+}
+
+/** Of every hierarchy of version 1, or the one of version 2. */
+async function removeCgroups(name: string): Promise<void> {
+  const base = "/sys/fs/cgroup";
+  const hierarchies = await readdir(base).catch(() => []);
+  for (const parent of [join(base, name), ...hierarchies.map((dir) => join(base, dir, name))]) {
+    const entries = await readdir(parent, { recursive: true, withFileTypes: true }).catch(() => []);
+    const groups = entries.filter((entry) => entry.isDirectory());
+    const paths = groups.map((entry) => join(entry.parentPath, entry.name));
+    for (const group of paths.sort((a, b) => b.length - a.length)) await rmdir(group);
+    await rmdir(parent).catch(() => undefined);
   }
 }

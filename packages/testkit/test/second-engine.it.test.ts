@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   buildScratchImage,
@@ -20,8 +20,14 @@ const first = await findTestEngine();
 const second = await findSecondEngine();
 const registry = await findTestRegistry();
 
-const bridges = async (): Promise<string[]> =>
-  (await readdir("/sys/class/net")).filter((name) => /^mt[0-9a-f]{10}$/.test(name));
+async function bridgeOf(socketPath: string): Promise<string> {
+  const network = await callEngineJson<{ Options: Record<string, string> }>(socketPath, {
+    method: "GET",
+    path: "/networks/bridge",
+  });
+  return network.Options["com.docker.network.bridge.name"] ?? "";
+}
+
 const inspect = (socketPath: string, image: string): Promise<{ Id: string }> =>
   callEngineJson(socketPath, { method: "GET", path: `/images/${image}/json` });
 
@@ -67,16 +73,18 @@ describe.skipIf(first.skip !== undefined || second.skip !== undefined)("a second
   });
 
   it.each(["disposed", "killed"])("leaves nothing once it is %s", async (how) => {
-    const before = await bridges();
     const engine = await startSecondEngine({ sizeMb: 64 });
     const root = dirname(engine.socketPath);
     await runContainer(engine.socketPath, "sleep 1000");
+    const name = await bridgeOf(engine.socketPath);
     if (how === "killed") await engine.kill();
     await engine[Symbol.asyncDispose]();
     await engine[Symbol.asyncDispose]();
     expect(existsSync(root)).toBe(false);
     expect(await readFile("/proc/self/mounts", "utf8")).not.toContain(root);
-    for (const bridge of await bridges()) expect(before).toContain(bridge);
+    for (const place of ["/sys/class/net", "/sys/fs/cgroup", "/sys/fs/cgroup/memory"]) {
+      expect(existsSync(join(place, name))).toBe(false);
+    }
     await expect(
       callEngine(engine.socketPath, { method: "GET", path: "/_ping" }),
     ).rejects.toThrow();
