@@ -6,6 +6,7 @@ export const STAGES = [
   "head",
   "checkout",
   "build",
+  "push",
   "pull",
   "create",
   "seed",
@@ -62,6 +63,17 @@ export interface PullProgress {
   readonly totalBytes?: number | undefined;
 }
 
+/** One layer of a push. Bytes are those of the layer as the engine sends it. */
+export interface PushProgress {
+  readonly type: "push.layer";
+  readonly ref: string;
+  readonly layer: string;
+  /** `mounted`: the registry takes it from another repository of its own. */
+  readonly status: "preparing" | "waiting" | "pushing" | "complete" | "exists" | "mounted";
+  readonly currentBytes?: number | undefined;
+  readonly totalBytes?: number | undefined;
+}
+
 /** A step of a build: BuildKit's vertex, or a `Step n/m` of the classic builder. */
 export interface BuildVertex {
   readonly type: "build.vertex";
@@ -101,6 +113,7 @@ export interface Joined {
 
 export type BuildEvent = BuildVertex | BuildStatus | BuildLog | Warning;
 export type PullEvent = PullProgress | Warning;
+export type PushEvent = PushProgress | Warning;
 
 /** All that can happen between a runtime name and a healthy workspace; plain JSON. */
 export type ProvisionEvent =
@@ -110,6 +123,7 @@ export type ProvisionEvent =
   | Undone
   | Warning
   | PullProgress
+  | PushProgress
   | BuildVertex
   | BuildStatus
   | BuildLog

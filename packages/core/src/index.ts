@@ -18,6 +18,8 @@ export {
   type ProvisionEvent,
   type PullEvent,
   type PullProgress,
+  type PushEvent,
+  type PushProgress,
   type Stage,
   type StageFailed,
   type StageFinished,

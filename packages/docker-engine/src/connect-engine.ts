@@ -53,6 +53,7 @@ export async function connectEngine(options: ConnectEngineOptions): Promise<Dock
       return createDockerEngine({
         transport: transportFor(version),
         ping,
+        apiVersion: version,
         settings,
         redactor,
         clock: options.clock ?? systemClock,

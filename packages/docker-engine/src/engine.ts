@@ -1,5 +1,6 @@
-import type { EventSink, PullEvent } from "@molecule-ai/core";
+import type { EventSink, PullEvent, PushEvent } from "@molecule-ai/core";
 import type { Readable } from "node:stream";
+import type { RegistryCredential } from "./registry-credential.js";
 
 /** Options every call takes. Abort stops the call in the engine where the engine can; the promise rejects with `signal.reason`. */
 export interface CallOptions {
@@ -26,6 +27,8 @@ export interface EngineInfo {
   readonly arch: string;
   readonly kernel: string;
   readonly storageDriver: string;
+  /** True when images are kept in containerd's store, which holds several platforms of one image. */
+  readonly containerdStore: boolean;
   readonly rootDir: string;
   readonly cpus: number;
   readonly memoryBytes: number;
@@ -60,7 +63,11 @@ export interface ImageInfo {
 
 export interface ImageSummary {
   readonly id: string;
+  /** The image this one was made from on this engine; undefined for pulled and BuildKit's images. */
+  readonly parentId: string | undefined;
   readonly tags: readonly string[];
+  /** `repository@sha256:…` as pulled or pushed. */
+  readonly digests: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly sizeBytes: number;
   readonly createdAt: number;
@@ -72,6 +79,41 @@ export interface PullOptions extends CallOptions {
   readonly onEvent?: EventSink<PullEvent> | undefined;
 }
 
+export interface PushOptions extends CallOptions {
+  /** Instead of the credential that applies to the registry. */
+  readonly credential?: RegistryCredential | undefined;
+  /** `os/arch[/variant]`: pushes one platform of several; API 1.46 or newer. */
+  readonly platform?: string | undefined;
+  readonly onEvent?: EventSink<PushEvent> | undefined;
+}
+
+export interface PushResult {
+  /** `sha256:…` of the manifest (or index) as the registry has it. */
+  readonly digest: string;
+  /** Size of that manifest. */
+  readonly sizeBytes: number;
+}
+
+/** What an image archive held. */
+export interface LoadedImages {
+  /** Tags that were set; they may have been taken from other images. */
+  readonly references: readonly string[];
+  /** Images that came without a tag. */
+  readonly ids: readonly string[];
+}
+
+/** One step of an image's making, newest first. */
+export interface ImageLayer {
+  /** Undefined for steps whose image is not on this engine. */
+  readonly id: string | undefined;
+  readonly tags: readonly string[];
+  readonly createdBy: string;
+  readonly comment: string;
+  /** Bytes the step added; 0 for one that only changed settings. */
+  readonly sizeBytes: number;
+  readonly createdAt: number | undefined;
+}
+
 export interface ImageApi {
   /** Undefined only when the engine answered 404. */
   inspect(ref: string, options?: CallOptions): Promise<ImageInfo | undefined>;
@@ -80,12 +122,38 @@ export interface ImageApi {
     options?: CallOptions,
   ): Promise<ImageSummary[]>;
   tag(source: string, target: string, options?: CallOptions): Promise<void>;
-  /** Removes a tag, or the image by id. False when it was not there; throws `ERR_ENGINE_CONFLICT` when in use. */
-  remove(ref: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * Removes a tag, or the image by id. False when it was not there; throws `ERR_ENGINE_CONFLICT` when
+   * a container uses it, or for an id that several tags name. `force` removes it all the same from
+   * all but running containers; with `noPrune` untagged parents stay.
+   */
+  remove(
+    ref: string,
+    options?: CallOptions & {
+      readonly force?: boolean | undefined;
+      readonly noPrune?: boolean | undefined;
+    },
+  ): Promise<boolean>;
   /** Pulls with the credentials that apply to the registry of `ref`; resolves to the pulled digest. */
   pull(ref: string, options?: PullOptions): Promise<{ readonly digest: string | undefined }>;
+  /**
+   * Pushes one tag (`latest` when none is named) with the credential that applies to its registry, or
+   * the given one; resolves once the registry has all of it. `ERR_PUSH_*` by what the registry says;
+   * abort ends the push in the engine. A layer that fails is tried again by the engine itself.
+   */
+  push(ref: string, options?: PushOptions): Promise<PushResult>;
   /** Creates an image from a root filesystem tar. */
   import(tar: Readable, ref: string, options?: CallOptions): Promise<string>;
+  /**
+   * The images as an archive that {@link ImageApi.load} takes: an OCI layout on newer engines,
+   * Docker's own on older, which never has more than one platform. `ERR_ENGINE_NOT_FOUND` when one
+   * is absent. The stream must be read to its end or destroyed.
+   */
+  save(refs: readonly string[], options?: CallOptions): Promise<Readable>;
+  /** Takes an archive of {@link ImageApi.save}; limited by `signal` alone. */
+  load(archive: Readable, options?: CallOptions): Promise<LoadedImages>;
+  /** How an image was made; undefined when it is absent. */
+  history(ref: string, options?: CallOptions): Promise<readonly ImageLayer[] | undefined>;
 }
 
 /** The engine's own JSON, as documented for `POST /containers/create`. */
@@ -270,7 +338,9 @@ export interface NetworkInfo {
   readonly name: string;
   readonly driver: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Those that run now; only `inspect` knows them, in a list it is empty. */
   readonly containers: readonly string[];
+  readonly createdAt: number | undefined;
 }
 
 export interface NetworkApi {
@@ -285,6 +355,51 @@ export interface NetworkApi {
     filter?: { readonly labels?: readonly string[] },
     options?: CallOptions,
   ): Promise<NetworkInfo[]>;
+}
+
+/** One record of the engine's own BuildKit cache. */
+export interface BuildCacheRecord {
+  readonly id: string;
+  /** Records it is built on: they stay as long as it does. */
+  readonly parents: readonly string[];
+  /** BuildKit's word: regular, source.local, source.git.checkout, exec.cachemount, frontend, internal. */
+  readonly type: string;
+  readonly description: string;
+  readonly sizeBytes: number;
+  /** Its bytes are also an image's: removing it frees nothing. */
+  readonly shared: boolean;
+  readonly inUse: boolean;
+  readonly usageCount: number;
+  readonly createdAt: number | undefined;
+  readonly lastUsedAt: number | undefined;
+}
+
+export interface BuildCachePruneOptions extends CallOptions {
+  /** Only this record. */
+  readonly id?: string | undefined;
+  /** Also shared, internal and frontend records. */
+  readonly all?: boolean | undefined;
+  /** Only what was not used for that long, milliseconds. */
+  readonly unusedForMs?: number | undefined;
+  /** Stops once the cache is not larger than this. */
+  readonly keepBytes?: number | undefined;
+  /** Upper limit of the cache; API 1.48 or newer. */
+  readonly maxUsedBytes?: number | undefined;
+  /** Prunes until the disk has so much free; API 1.48 or newer. */
+  readonly minFreeBytes?: number | undefined;
+}
+
+export interface BuildCacheApi {
+  /** Walks all of the engine's storage: seconds on a large one. */
+  list(options?: CallOptions): Promise<BuildCacheRecord[]>;
+  /**
+   * Removes records that no build uses now. Without any option: all but shared, internal and
+   * frontend records, of everybody who builds on this engine.
+   */
+  prune(options?: BuildCachePruneOptions): Promise<{
+    readonly reclaimedBytes: number;
+    readonly removed: readonly string[];
+  }>;
 }
 
 /** Something that happened to a container, or `relisted`: events may have been lost, look again. */
@@ -336,6 +451,7 @@ export interface DockerEngine extends AsyncDisposable {
   readonly containers: ContainerApi;
   readonly volumes: VolumeApi;
   readonly networks: NetworkApi;
+  readonly buildCache: BuildCacheApi;
   /** Memoised after the first success. */
   info(options?: CallOptions): Promise<EngineInfo>;
   /** Bytes used by images, containers, volumes and build cache. */

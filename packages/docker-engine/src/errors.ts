@@ -7,7 +7,7 @@ import {
 /**
  * What went wrong between us and the engine.
  *
- * Codes follow from HTTP status, errno and framing, never from the engine's text:
+ * Codes follow from HTTP status, errno and framing, never from the engine's words:
  * - `ERR_ENGINE_NOT_FOUND` 404; `ERR_ENGINE_IMAGE_NOT_FOUND` 404 of a create whose image is absent;
  *   `ERR_ENGINE_CONFLICT` 409; `ERR_ENGINE_BAD_REQUEST` other 4xx; `ERR_ENGINE_UNAUTHORIZED` 401, 403;
  *   `ERR_ENGINE_UNSUPPORTED` 405, 406, 501, or an API older than we speak; `ERR_ENGINE_SERVER` 5xx.
@@ -17,7 +17,8 @@ import {
  * - `ERR_ENGINE_STREAM` the engine reported a failure inside a stream; `ERR_ENGINE_PROTOCOL` an answer
  *   that is not what the API documents; `ERR_ENGINE_CLOSED` the client was disposed;
  *   `ERR_ENGINE_SETTINGS` a setting that cannot be used.
- * - `ERR_PULL_*` a pull, by what the registry answered the engine.
+ * - `ERR_PULL_*` a pull, by what the registry answered the engine; `ERR_PUSH_*` a push, by the
+ *   registry's own error code or by what it answers the engine to a look at the image.
  */
 export type EngineErrorCode =
   | "ERR_ENGINE_NOT_FOUND"
@@ -39,7 +40,12 @@ export type EngineErrorCode =
   | "ERR_PULL_FORBIDDEN"
   | "ERR_PULL_NOT_FOUND"
   | "ERR_PULL_RATE_LIMITED"
-  | "ERR_PULL_FAILED";
+  | "ERR_PULL_FAILED"
+  | "ERR_PUSH_UNAUTHORIZED"
+  | "ERR_PUSH_FORBIDDEN"
+  | "ERR_PUSH_NOT_FOUND"
+  | "ERR_PUSH_RATE_LIMITED"
+  | "ERR_PUSH_FAILED";
 
 /**
  * A failed call. `details` may hold `subject` (what was asked for), `status` (HTTP) and
@@ -52,7 +58,7 @@ export function isEngineError<Code extends EngineErrorCode>(
   error: unknown,
   code?: Code,
 ): error is EngineError & { readonly code: Code } {
-  return isProvisionerError(error, code) && /^ERR_(?:ENGINE|PULL)_/.test(error.code);
+  return isProvisionerError(error, code) && /^ERR_(?:ENGINE|PULL|PUSH)_/.test(error.code);
 }
 
 /** The engine said 404. Never true for a timeout, a broken connection or a 5xx. */

@@ -1,6 +1,6 @@
 import type { ProvisionEvent } from "@molecule-ai/core";
 import { describe, expect, it } from "vitest";
-import { COLD_START, FAILED_BUILD, PULL } from "../../test/fixtures/recorded-events.js";
+import { COLD_START, FAILED_BUILD, PULL, PUSH } from "../../test/fixtures/recorded-events.js";
 import { createLiveProgress, createPlainProgress } from "./progress.js";
 import { createStyle } from "./style.js";
 import { textWidth } from "./text-width.js";
@@ -102,6 +102,14 @@ describe("plain progress", () => {
       "
     `);
   });
+  it("says that a push lives", () => {
+    expect(plain(PUSH, 4000)).toMatchInlineSnapshot(`
+      "… push      registry.example/hello:1
+        1 of 2 layers
+      ✓ push      sha256:8040dc9dcdd8  1 min 01 s
+      "
+    `);
+  });
   it("says what failed and what was undone", () => {
     expect(plain(FAILED_BUILD)).toMatchInlineSnapshot(`
       "… build     molecule-local/workspace-template-broken
@@ -161,6 +169,18 @@ describe("live progress", () => {
         "⠴ pull      1 of 3 layers, 5.0 MB of 10 MB  500 ms",
         "⠦ pull      1 of 3 layers, 10 MB of 10 MB  600 ms",
         "⠧ pull      2 of 3 layers, 10 MB of 10 MB  700 ms",
+      ]
+    `);
+  });
+  it("keeps counting the bytes of layers that are pushed", () => {
+    expect(live(PUSH).live).toMatchInlineSnapshot(`
+      [
+        "⠙ push      registry.example/hello:1  100 ms",
+        "⠹ push      0 of 1 layer  200 ms",
+        "⠸ push      0 of 2 layers  300 ms",
+        "⠼ push      1 of 2 layers  400 ms",
+        "⠴ push      1 of 2 layers, 1.0 MB of 3.0 MB  500 ms",
+        "⠦ push      2 of 2 layers, 3.0 MB of 3.0 MB  600 ms",
       ]
     `);
   });

@@ -43,8 +43,8 @@ const MARKS = {
 } as const;
 const FRAME_MS = 100;
 const ERASE_LINE = "\r\u001b[2K";
-/** A pull can be silent for minutes; a log that is not a terminal gets a sign of life this often. */
-const PULL_NOTICE_MS = 10_000;
+/** A transfer can be silent for minutes; a log that is not a terminal gets a sign of life this often. */
+const TRANSFER_NOTICE_MS = 10_000;
 
 /** One line that changes in place for what is under way; one line that stays for every finished stage. */
 export function createLiveProgress(options: LiveProgressOptions): Progress {
@@ -110,11 +110,11 @@ export function createLiveProgress(options: LiveProgressOptions): Progress {
   };
 }
 
-/** Lines only, for logs and pipes: finished stages, build steps, and a rare sign of life of a pull. */
+/** Lines only, for logs and pipes: finished stages, build steps, and a rare sign of life of a transfer. */
 export function createPlainProgress(options: ProgressOptions): Progress {
   const { write, now } = options;
   const open = new Map<string, StageView>();
-  let pullNoticeAt = 0;
+  let noticeAt = 0;
   const line = (text: string): void => {
     write(`${text}\n`);
   };
@@ -125,8 +125,8 @@ export function createPlainProgress(options: ProgressOptions): Progress {
       switch (event.type) {
         case "stage.started":
           open.set(event.stage, createStageView(event.stage, event.subject, now()));
-          if (event.stage === "build" || event.stage === "pull") {
-            pullNoticeAt = now();
+          if (event.stage === "build" || event.stage === "push" || event.stage === "pull") {
+            noticeAt = now();
             line(`${options.unicode ? "…" : ".."} ${event.stage.padEnd(8)}  ${event.subject}`);
           }
           break;
@@ -143,8 +143,9 @@ export function createPlainProgress(options: ProgressOptions): Progress {
             line(`  ${event.name}${event.status === "cached" ? " (cached)" : ""}`);
           break;
         case "pull.layer":
-          if (now() - pullNoticeAt >= PULL_NOTICE_MS && view !== undefined) {
-            pullNoticeAt = now();
+        case "push.layer":
+          if (now() - noticeAt >= TRANSFER_NOTICE_MS && view !== undefined) {
+            noticeAt = now();
             line(`  ${describeLayers([...view.layers.values()])}`);
           }
           break;

@@ -3,16 +3,20 @@ import type {
   BuildVertex,
   ProvisionEvent,
   PullProgress,
+  PushProgress,
   Stage,
 } from "@molecule-ai/core";
 import { formatBytes } from "./quantity.js";
+
+/** A layer on its way from or to a registry. */
+type LayerProgress = PullProgress | PushProgress;
 
 /** One stage that is under way, and the newest that is known of it. */
 export interface StageView {
   readonly stage: Stage;
   readonly subject: string;
   readonly startedAt: number;
-  readonly layers: Map<string, PullProgress>;
+  readonly layers: Map<string, LayerProgress>;
   /** Steps that run now, in the order they began. */
   readonly running: Map<string, BuildVertex>;
   readonly statuses: Map<string, BuildStatus>;
@@ -37,8 +41,12 @@ export function createStageView(stage: Stage, subject: string, startedAt: number
 export function updateStageView(view: StageView, event: ProvisionEvent): void {
   switch (event.type) {
     case "pull.layer":
-      view.layers.set(event.layer, event);
+    case "push.layer": {
+      // Only messages about moving bytes tell how many there are.
+      const totalBytes = event.totalBytes ?? view.layers.get(event.layer)?.totalBytes;
+      view.layers.set(event.layer, { ...event, totalBytes });
       break;
+    }
     case "build.vertex":
       view.lastLog = undefined;
       if (event.status === "started") view.running.set(event.id, event);
@@ -73,17 +81,25 @@ export function describeStage(view: StageView): string {
   return view.waitingFor === undefined ? view.subject : `${view.subject}: ${view.waitingFor}`;
 }
 
+const UNDER_WAY: ReadonlySet<LayerProgress["status"]> = new Set([
+  "waiting",
+  "downloading",
+  "preparing",
+  "pushing",
+]);
+const DONE: ReadonlySet<LayerProgress["status"]> = new Set(["complete", "exists", "mounted"]);
+
 /** `3 of 7 layers, 12 MB of 80 MB`. */
-export function describeLayers(layers: readonly PullProgress[]): string {
+export function describeLayers(layers: readonly LayerProgress[]): string {
   let done = 0;
   let currentBytes = 0;
   let totalBytes = 0;
   for (const layer of layers) {
     const total = layer.totalBytes ?? 0;
-    const downloaded = layer.status !== "waiting" && layer.status !== "downloading";
-    if (layer.status === "complete" || layer.status === "exists") done += 1;
+    const moved = !UNDER_WAY.has(layer.status);
+    if (DONE.has(layer.status)) done += 1;
     // While a layer is extracted its bytes count from zero again: the download stays done.
-    currentBytes += downloaded ? total : Math.min(layer.currentBytes ?? 0, total);
+    currentBytes += moved ? total : Math.min(layer.currentBytes ?? 0, total);
     totalBytes += total;
   }
   const bytes =

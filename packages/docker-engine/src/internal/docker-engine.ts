@@ -3,6 +3,7 @@ import { parseImageReference } from "@molecule-ai/registry-mode";
 import type { DockerEngine, EngineInfo } from "../engine.js";
 import { encodeAuthHeader, engineAuth, serverOfHost } from "../registry-credential.js";
 import type { EngineSettings } from "../settings.js";
+import { createBuildCacheApi } from "./build-cache.js";
 import { createContainerApi } from "./containers.js";
 import { createCredentialStore } from "./credential-store.js";
 import { watchEvents } from "./events.js";
@@ -16,6 +17,8 @@ import { createVolumeApi } from "./volumes.js";
 export interface DockerEngineParts {
   readonly transport: Transport;
   readonly ping: Ping;
+  /** That is spoken. */
+  readonly apiVersion: string;
   readonly settings: EngineSettings;
   readonly redactor: Redactor;
   readonly clock: Clock;
@@ -43,6 +46,7 @@ export function createDockerEngine(parts: DockerEngineParts): DockerEngine {
     containers,
     volumes: createVolumeApi(transport),
     networks: createNetworkApi(transport),
+    buildCache: createBuildCacheApi(transport, parts.apiVersion),
     async info(options) {
       options?.signal?.throwIfAborted();
       known ??= await readEngineInfo(transport, ping, options);

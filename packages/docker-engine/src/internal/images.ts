@@ -1,9 +1,11 @@
 import { familiarName, parseImageReference, type ImageReference } from "@molecule-ai/registry-mode";
 import { z } from "zod";
-import type { ImageApi, ImageInfo, ImageSummary } from "../engine.js";
+import type { ImageApi, ImageInfo, ImageLayer, ImageSummary } from "../engine.js";
 import { EngineError, protocolError } from "../errors.js";
 import { readProgressStream } from "../json-stream.js";
-import { pullImage, type PullContext } from "./pull.js";
+import { loadImages, saveImages } from "./image-archive.js";
+import { pullImage, type TransferContext } from "./pull.js";
+import { pushImage } from "./push.js";
 import { enginePath } from "./transport.js";
 import { count, filters, instant, labels, strings, text } from "./wire.js";
 
@@ -46,16 +48,46 @@ const IMAGE = z
   }));
 
 const SUMMARY = z
-  .looseObject({ Id: z.string(), RepoTags: strings, Labels: labels, Size: count, Created: count })
+  .looseObject({
+    Id: z.string(),
+    ParentId: text,
+    RepoTags: strings,
+    RepoDigests: strings,
+    Labels: labels,
+    Size: count,
+    Created: count,
+  })
   .transform((image): ImageSummary => ({
     id: image.Id,
+    parentId: image.ParentId === "" ? undefined : image.ParentId,
     tags: image.RepoTags.filter(isNamed),
+    digests: image.RepoDigests.filter(isNamed),
     labels: image.Labels,
     sizeBytes: image.Size,
     createdAt: image.Created * 1000,
   }));
 
-export function createImageApi(context: PullContext): ImageApi {
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
+
+const LAYER = z
+  .looseObject({
+    Id: text,
+    Tags: strings,
+    CreatedBy: text,
+    Comment: text,
+    Size: count,
+    Created: count,
+  })
+  .transform((layer): ImageLayer => ({
+    id: IMAGE_ID.test(layer.Id) ? layer.Id : undefined,
+    tags: layer.Tags,
+    createdBy: layer.CreatedBy,
+    comment: layer.Comment,
+    sizeBytes: layer.Size,
+    createdAt: layer.Created > 0 ? layer.Created * 1000 : undefined,
+  }));
+
+export function createImageApi(context: TransferContext): ImageApi {
   const { transport } = context;
   const inspect: ImageApi["inspect"] = async (ref, options) =>
     transport.find(
@@ -103,6 +135,10 @@ export function createImageApi(context: PullContext): ImageApi {
         {
           method: "DELETE",
           path: enginePath`/images/${ref}`,
+          query: {
+            force: options?.force === true ? "1" : undefined,
+            noprune: options?.noPrune === true ? "1" : undefined,
+          },
           subject: `Remove image ${ref}`,
           signal: options?.signal,
         },
@@ -111,6 +147,19 @@ export function createImageApi(context: PullContext): ImageApi {
       return answer.status === 200;
     },
     pull: async (ref, options) => pullImage(context, inspect, ref, options ?? {}),
+    push: async (ref, options) => pushImage(context, inspect, ref, options ?? {}),
+    save: async (refs, options) => saveImages(transport, refs, options),
+    load: async (archive, options) => loadImages(context, archive, options),
+    history: async (ref, options) =>
+      transport.find(
+        {
+          method: "GET",
+          path: enginePath`/images/${ref}/history`,
+          subject: `History of image ${ref}`,
+          signal: options?.signal,
+        },
+        z.array(LAYER),
+      ),
     async import(tar, ref, options) {
       const { repo, tag } = splitTag(ref);
       const subject = `Import image ${ref}`;
@@ -136,8 +185,6 @@ export function createImageApi(context: PullContext): ImageApi {
     },
   };
 }
-
-const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 
 function isNamed(name: string): boolean {
   return !name.startsWith("<none>");

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { NetworkApi, NetworkInfo } from "../engine.js";
 import { statusError, isEngineError } from "../errors.js";
 import { enginePath, type Transport } from "./transport.js";
-import { filters, labels, text } from "./wire.js";
+import { filters, instant, labels, text } from "./wire.js";
 
 const NETWORK = z
   .looseObject({
@@ -10,6 +10,7 @@ const NETWORK = z
     Name: z.string(),
     Driver: text,
     Labels: labels,
+    Created: instant,
     Containers: z.record(z.string(), z.unknown()).nullish(),
   })
   .transform((network): NetworkInfo => ({
@@ -18,6 +19,7 @@ const NETWORK = z
     driver: network.Driver,
     labels: network.Labels,
     containers: Object.keys(network.Containers ?? {}),
+    createdAt: network.Created,
   }));
 
 const CREATED = z.looseObject({ Id: z.string() });
@@ -57,6 +59,7 @@ export function createNetworkApi(transport: Transport): NetworkApi {
         driver: "bridge",
         labels: network.labels,
         containers: [],
+        createdAt: undefined,
       };
     },
     async remove(name, options) {

@@ -27,19 +27,19 @@ export function readPing(headers: Readonly<Record<string, string>>): Ping | unde
 
 /** The version both sides speak. Throws `ERR_ENGINE_UNSUPPORTED` for an engine that is too old. */
 export function negotiateApiVersion(ping: Ping, address: string): string {
-  if (compareVersions(ping.apiVersion, OLDEST_API_VERSION) < 0) {
+  if (compareApiVersions(ping.apiVersion, OLDEST_API_VERSION) < 0) {
     throw new EngineError(
       "ERR_ENGINE_UNSUPPORTED",
       `The engine at ${address} speaks API ${ping.apiVersion}, older than ${OLDEST_API_VERSION}`,
       { hint: "Use Docker 19.03 or newer." },
     );
   }
-  return compareVersions(ping.apiVersion, NEWEST_API_VERSION) > 0
+  return compareApiVersions(ping.apiVersion, NEWEST_API_VERSION) > 0
     ? NEWEST_API_VERSION
     : ping.apiVersion;
 }
 
-function compareVersions(a: string, b: string): number {
+export function compareApiVersions(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split(".").map(Number);
   const [majorB = 0, minorB = 0] = b.split(".").map(Number);
   return majorA - majorB || minorA - minorB;

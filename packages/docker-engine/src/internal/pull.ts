@@ -9,12 +9,13 @@ import type { ImageApi, PullOptions } from "../engine.js";
 import { EngineError, isEngineError, truncatedError, type EngineErrorCode } from "../errors.js";
 import { readProgressStream } from "../json-stream.js";
 import { decodePullMessage } from "../pull-progress.js";
-import { encodeAuthHeader, engineAuth, type RegistryCredential } from "../registry-credential.js";
+import type { RegistryCredential } from "../registry-credential.js";
 import type { CredentialStore } from "./credential-store.js";
-import { tokenStatus } from "./registry-token.js";
-import { enginePath, type Transport } from "./transport.js";
+import { authHeader, registryStatus } from "./registry-status.js";
+import type { Transport } from "./transport.js";
 
-export interface PullContext {
+/** What transfers from and to registries need. */
+export interface TransferContext {
   readonly transport: Transport;
   readonly credentials: CredentialStore;
   readonly redactor: Redactor;
@@ -22,12 +23,11 @@ export interface PullContext {
 }
 
 // Between two messages lie a registry's answer, or a layer that is unpacked.
-const LONGEST_SILENCE_MS = 5 * 60_000;
-const PROBE_TIMEOUT_MS = 60_000;
+export const LONGEST_SILENCE_MS: number = 5 * 60_000;
 
 /** Pulls one image; `ERR_PULL_*` by what the registry answers the engine. */
 export async function pullImage(
-  context: PullContext,
+  context: TransferContext,
   inspect: ImageApi["inspect"],
   ref: string,
   options: PullOptions,
@@ -76,7 +76,7 @@ export async function pullImage(
 }
 
 /** Only what the engine itself said: a broken connection says nothing about the registry. */
-function isRefusal(error: unknown): error is EngineError {
+export function isRefusal(error: unknown): error is EngineError {
   if (!isEngineError(error)) return false;
   switch (error.code) {
     case "ERR_ENGINE_STREAM":
@@ -100,9 +100,11 @@ interface FailedPull {
   readonly warnings: readonly { readonly message: string }[];
 }
 
-async function explain(context: PullContext, failed: FailedPull): Promise<EngineError> {
+async function explain(context: TransferContext, failed: FailedPull): Promise<EngineError> {
   const { ref, cause, credential, reference } = failed;
-  const status = await registryStatus(context, failed);
+  const status = context.podman
+    ? undefined // It has no such call.
+    : await registryStatus({ ...failed, transport: context.transport });
   const { engineMessage } = cause.details;
   const code = codeOfRegistryStatus(status);
   const as = credential === undefined ? "anonymously" : "with credentials";
@@ -144,67 +146,4 @@ function codeOfRegistryStatus(status: number | undefined): EngineErrorCode {
     default:
       return "ERR_PULL_FAILED";
   }
-}
-
-/**
- * A failed pull tells its reason only in words. The engine's own look at the manifest answers with
- * the registry's status instead, over the same network and with the same credentials.
- */
-async function registryStatus(
-  context: PullContext,
-  failed: FailedPull,
-): Promise<number | undefined> {
-  // Podman has no such call.
-  if (context.podman) return undefined;
-  const status = await probe(context, failed, failed.credential);
-  // 500 is also what the engine says when it was refused before it came to the manifest.
-  return status === 500 ? ((await refusedLogin(context, failed)) ?? status) : status;
-}
-
-/** 401 or 403 when credentials, or the want of them, are what the registry refuses. */
-async function refusedLogin(context: PullContext, failed: FailedPull): Promise<number | undefined> {
-  const { reference, credential, signal } = failed;
-  let status: number | undefined;
-  if (credential === undefined) {
-    // A registry with passwords answers 401 to one that cannot be right; without any the engine
-    // does not even ask it.
-    const nobody = { kind: "password", username: "anonymous", password: "anonymous" } as const;
-    status = await probe(context, failed, nobody);
-  }
-  if (status === undefined || status === 500) {
-    status = await tokenStatus(reference, credential, signal);
-  }
-  return status === 401 || status === 403 ? status : undefined;
-}
-
-async function probe(
-  context: PullContext,
-  { reference, signal }: FailedPull,
-  credential: RegistryCredential | undefined,
-): Promise<number | undefined> {
-  const tag = reference.digest === undefined ? (reference.tag ?? "latest") : undefined;
-  const name = formatImageReference({ ...reference, tag });
-  try {
-    const { status } = await context.transport.call({
-      method: "GET",
-      path: enginePath`/distribution/${name}/json`,
-      headers: authHeader(reference, credential),
-      subject: `Look for ${name} in its registry`,
-      signal,
-      timeoutMs: PROBE_TIMEOUT_MS,
-    });
-    return status;
-  } catch (error) {
-    if (signal?.aborted === true || !isEngineError(error)) throw error;
-    // Without a status the pull's own error is the one to report.
-    const { status } = error.details;
-    return typeof status === "number" ? status : undefined;
-  }
-}
-
-function authHeader(
-  reference: ImageReference,
-  credential: RegistryCredential | undefined,
-): Record<string, string> {
-  return { "X-Registry-Auth": encodeAuthHeader(engineAuth(reference.domain, credential)) };
 }

@@ -11,6 +11,7 @@ const INFO = z.looseObject({
   Architecture: text,
   KernelVersion: text,
   Driver: text,
+  DriverStatus: z.array(strings).nullish(),
   DockerRootDir: text,
   NCPU: count,
   MemTotal: count,
@@ -42,6 +43,9 @@ export async function readEngineInfo(
     arch: version.Arch === "" ? info.Architecture : version.Arch,
     kernel: info.KernelVersion,
     storageDriver: info.Driver,
+    containerdStore: (info.DriverStatus ?? []).some(
+      ([name, value]) => name === "driver-type" && value === "io.containerd.snapshotter.v1",
+    ),
     rootDir: info.DockerRootDir,
     cpus: info.NCPU,
     memoryBytes: info.MemTotal,
@@ -62,7 +66,7 @@ const DISK_USAGE = z.looseObject({
 });
 
 // The engine walks every volume for this.
-const DISK_USAGE_TIMEOUT_MS = 5 * 60_000;
+export const DISK_USAGE_TIMEOUT_MS: number = 5 * 60_000;
 
 /** `/system/df` summed up. */
 export async function readDiskUsage(
