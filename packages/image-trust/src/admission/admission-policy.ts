@@ -32,10 +32,7 @@ export interface AdmissionPolicy {
   /** Further rules for a tier, and what happens there; what a tier leaves out is as for all. */
   readonly tiers: Readonly<
     Partial<
-      Record<
-        1 | 2 | 3 | 4,
-        (AdmissionRules & { readonly effect?: Effect | undefined }) | undefined
-      >
+      Record<1 | 2 | 3 | 4, (AdmissionRules & { readonly effect?: Effect | undefined }) | undefined>
     >
   >;
   /** Whose signatures count; needed by `signed`. */
