@@ -1,4 +1,5 @@
-import { startFaultProxy, uniqueName } from "@molecule-ai/testkit";
+import { busyboxImage, startFaultProxy, uniqueName } from "@molecule-ai/testkit";
+import { Readable } from "node:stream";
 import { pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readProgressStream, type BuildCacheRecord, type DockerEngine } from "../src/index.js";
@@ -20,9 +21,9 @@ describe.skipIf(skip)("the build cache", () => {
   async function build(): Promise<void> {
     const tar = pack();
     const [key, value] = label.split("=");
-    const lines = ["FROM scratch", `COPY ${mark} /`, `LABEL ${key}=${value}`];
-    tar.entry({ name: "Dockerfile" }, lines.join("\n"));
-    tar.entry({ name: mark }, Buffer.alloc(100_000, mark));
+    const base = await busyboxImage(socketPath);
+    const run = `RUN head -c 100000 /dev/zero >/${mark}`;
+    tar.entry({ name: "Dockerfile" }, `FROM ${base}\n${run}\nLABEL ${key}=${value}\n`);
     tar.finalize();
     const subject = "Build";
     const { body } = await engine.request({
@@ -30,7 +31,7 @@ describe.skipIf(skip)("the build cache", () => {
       path: "/build",
       query: { version: "2", t: `molecule-test/${mark}:1` },
       headers: { "Content-Type": "application/x-tar" },
-      body: tar,
+      body: Readable.from(tar),
       subject,
     });
     for await (const message of readProgressStream(body, { subject })) void message;
