@@ -1,6 +1,5 @@
 import { stripControlCharacters, type BuildVertex } from "@molecule-ai/core";
 import type { BuildProgressOptions } from "./trace-follower.js";
-import { parseStepName } from "../dockerfile/dockerfile-outline.js";
 import { exitCodeOf, parseErrorBlock, type ErrorBlock } from "../failure/error-block.js";
 import {
   isCancellation,
