@@ -62,6 +62,8 @@ export interface BuildOutput {
 }
 
 export interface BuildCache {
+  /** `off`, `local`, `shared` or `hybrid`, for the report; told by the refs when it is not given. */
+  readonly mode?: string | undefined;
   /** In order of precedence. */
   readonly imports: readonly CacheRef[];
   readonly exports: readonly CacheRef[];
@@ -137,7 +139,7 @@ export interface BuildResult {
 }
 
 export interface ImageBuilder {
-  /** Builds and tags; on abort the build is stopped in the engine and nothing is tagged. */
+  /** Builds and tags; on abort the build is stopped where it runs and nothing is tagged. */
   build(options: BuildOptions): Promise<BuildResult>;
   /** A digest over every setting of `options` that shapes the result, but neither context nor tags. */
   settingsDigest(
