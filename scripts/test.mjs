@@ -14,6 +14,7 @@ import { requireNode } from "./node-floor.mjs";
 import { messageOf } from "./process.mjs";
 import { readTurboSummary, rowsOf, table, totals, VITEST_REPORT } from "./report.mjs";
 import { interruptible, Interrupted } from "./signals.mjs";
+import { ensureTestPrograms } from "./test-programs.mjs";
 import { createUndo } from "./undo.mjs";
 import { listPackages } from "./workspace.mjs";
 
@@ -26,10 +27,14 @@ const DEBIAN_PACKAGES = [
   "docker-registry",
   "fish",
   "git",
+  "iproute2",
+  "openssl",
   "postgresql",
   "python3",
   "zsh",
 ];
+/** What a test may not skip for want of, where we may install it. */
+const REQUIRED = ["git", "registry", "postgres", "openssl", "engine"];
 const GATES = ["lint", "format", "knip", "engines", "arrows", "mocks", "packages"];
 const TASKS = ["build", "typecheck", ...GATES, "test"];
 /** The graph already fills two cores: every test task has workers of its own. */
@@ -71,8 +76,10 @@ async function testEverything() {
   await installDependencies(root, { signal, log });
   const mayInstall = await mayInstallPackages();
   const engine = await prepare(mayInstall);
+  const programs = mayInstall ? await preparePrograms() : { required: [], env: {} };
   const before = engine === undefined ? [] : await listOurs(engine, signal);
-  const summary = await runGraph(mayInstall ? ["git", "registry", "postgres", "engine"] : []);
+  const required = mayInstall ? [...REQUIRED, ...programs.required] : [];
+  const summary = await runGraph(required, programs.env);
   if (engine !== undefined) {
     await removeLeftovers(engine, before);
     await engine[Symbol.asyncDispose]();
@@ -108,8 +115,28 @@ async function prepare(mayInstall) {
   }
 }
 
-/** @param {string[]} required What a test may not skip for want of. */
-async function runGraph(required) {
+/**
+ * The programs that not every Debian has.
+ * @returns {Promise<{ required: string[], env: Record<string, string> }>}
+ */
+async function preparePrograms() {
+  try {
+    const { outcome, ...found } = await ensureTestPrograms({ signal, log });
+    say(`buildx and cosign ${outcome}`);
+    return found;
+  } catch (error) {
+    signal.throwIfAborted();
+    say(messageOf(error));
+    faults.push(`buildx and cosign: ${messageOf(error).split("\n")[0]}`);
+    return { required: [], env: {} };
+  }
+}
+
+/**
+ * @param {string[]} required What a test may not skip for want of.
+ * @param {Record<string, string>} env
+ */
+async function runGraph(required, env) {
   await rm(join(root, ".turbo/runs"), { recursive: true, force: true });
   for (const { dir } of await listPackages(root)) {
     await rm(join(dir, VITEST_REPORT), { force: true });
@@ -118,7 +145,7 @@ async function runGraph(required) {
     signal,
     output: "inherit",
     anyExit: true,
-    env: { MOLECULE_TEST_SKIP_LOG: skipLog, MOLECULE_TEST_REQUIRE: required.join(",") },
+    env: { ...env, MOLECULE_TEST_SKIP_LOG: skipLog, MOLECULE_TEST_REQUIRE: required.join(",") },
   });
   const summary = await readTurboSummary(root);
   if (summary === undefined) throw new Error("turbo left no summary: the graph did not run");
