@@ -1,13 +1,18 @@
+/** Which of the places of a {@link CacheRef} it is: on disk, the branch's own, another branch's. */
+export type CachePlane = "local" | "external" | "fallback";
+
 /** One place a build takes cache from or gives it to. */
 export interface CacheRef {
   /** `registry`, `local`, `inline`, `gha`, `s3`, `azblob`. */
   readonly type: string;
-  /** Image reference, or directory for `local`; empty for `inline`. */
+  /** Image reference, or directory for `local`; empty for those that have none, like `inline`. */
   readonly ref: string;
   readonly direction: "import" | "export";
   readonly mode?: "min" | "max" | undefined;
   /** Further attributes, for example `ignore-error`, `image-manifest`, `compression`. */
   readonly attributes?: Readonly<Record<string, string>> | undefined;
+  /** For reports; undefined for a ref the caller gave. */
+  readonly plane?: CachePlane | undefined;
 }
 
 /** How one source of cache did. */
