@@ -25,7 +25,10 @@ function image(id: string, diffId: string, entries: LayerEntry[], config = {}): 
 }
 const first = image("sha256:1", "sha256:l1", [file, other]);
 
-function levelOf(second: ImageContents, graphs: [string?, string?] = ["g", "g"]): string {
+function levelOf(
+  second: ImageContents,
+  graphs: [string | undefined, string | undefined] = ["g", "g"],
+): string {
   const facts = (graph: string | undefined) => ({ graph, bases: ["b"] });
   return trustLevelOf(
     checkRebuild(compareImages(first, second), facts(graphs[0]), facts(graphs[1])),

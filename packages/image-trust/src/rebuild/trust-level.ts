@@ -64,8 +64,8 @@ const SETTINGS =
 export interface BuildFacts {
   /** Digest over all that was asked for; undefined when it is not known. */
   readonly graph: string | undefined;
-  /** Ids of the base images that were used. */
-  readonly bases: readonly string[];
+  /** What the base images turned out to be; undefined when that is not known. */
+  readonly bases: readonly string[] | undefined;
 }
 
 /** The checks of two builds, from what they are and how they were made. Pure. */
@@ -106,8 +106,7 @@ export function checkRebuild(
     {
       name: "base images",
       group: "execution",
-      status: sameList(first.bases, second.bases) ? "match" : "info",
-      detail: sameList(first.bases, second.bases) ? "the same" : "a base image changed in between",
+      ...compareBases(first.bases, second.bases),
     },
   ];
 }
@@ -122,6 +121,19 @@ function compareFact(
   return first === second
     ? { status: "match", detail: "identical" }
     : { status: "differs", detail: `first ${shorten(first)}, second ${shorten(second)}` };
+}
+
+/** Other bases explain a difference; the same image from other bases is still the same image. */
+function compareBases(
+  first: readonly string[] | undefined,
+  second: readonly string[] | undefined,
+): Pick<RebuildCheck, "status" | "detail"> {
+  if (first === undefined || second === undefined) {
+    return { status: "unavailable", detail: "which base images were used is not known" };
+  }
+  return sameList(first, second)
+    ? { status: "match", detail: "the same" }
+    : { status: "info", detail: "a base image changed in between" };
 }
 
 function summaryOf({ files, config, layers }: ImageComparison): string {
