@@ -97,11 +97,11 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_PULL_NOT_FOUND: "notFound",
   ERR_PULL_RATE_LIMITED: "failed",
   ERR_PULL_UNAUTHORIZED: "failed",
-  ERR_PUSH_FAILED: "failed",
   ERR_PUSH_FORBIDDEN: "failed",
   ERR_PUSH_NOT_FOUND: "notFound",
   ERR_PUSH_RATE_LIMITED: "failed",
   ERR_PUSH_UNAUTHORIZED: "failed",
+  ERR_PUSH_UNAVAILABLE: "failed",
 
   ERR_BUILD_BASE_IMAGE: "failed",
   ERR_BUILD_CONTEXT_CHANGED: "failed",

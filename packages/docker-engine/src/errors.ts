@@ -45,7 +45,7 @@ export type EngineErrorCode =
   | "ERR_PUSH_FORBIDDEN"
   | "ERR_PUSH_NOT_FOUND"
   | "ERR_PUSH_RATE_LIMITED"
-  | "ERR_PUSH_FAILED";
+  | "ERR_PUSH_UNAVAILABLE";
 
 /**
  * A failed call. `details` may hold `subject` (what was asked for), `status` (HTTP) and
@@ -53,12 +53,15 @@ export type EngineErrorCode =
  */
 export class EngineError extends ProvisionerError<EngineErrorCode> {}
 
+const OWN_CODE =
+  /^ERR_(?:ENGINE_|PULL_|PUSH_(?:UNAUTHORIZED|FORBIDDEN|NOT_FOUND|RATE_LIMITED|UNAVAILABLE)$)/;
+
 /** True for errors of this package; with `code`, only for that code. */
 export function isEngineError<Code extends EngineErrorCode>(
   error: unknown,
   code?: Code,
 ): error is EngineError & { readonly code: Code } {
-  return isProvisionerError(error, code) && /^ERR_(?:ENGINE|PULL|PUSH)_/.test(error.code);
+  return isProvisionerError(error, code) && OWN_CODE.test(error.code);
 }
 
 /** The engine said 404. Never true for a timeout, a broken connection or a 5xx. */

@@ -147,7 +147,7 @@ describe.skipIf(skip || registryFound.skip !== undefined)("pushing", () => {
   it("fails when nobody serves there", async () => {
     const engine = await engineOf();
     await expect(engine.images.push(await tagged(engine, "127.0.0.1:1"))).rejects.toMatchObject({
-      code: "ERR_PUSH_FAILED",
+      code: "ERR_PUSH_UNAVAILABLE",
       retryable: true,
     });
   });

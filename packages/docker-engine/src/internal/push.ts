@@ -106,7 +106,7 @@ async function explain(
   const as = credential === undefined ? "anonymously" : "with credentials";
   return new EngineError(code, `Push ${ref} (${as}) failed: ${engineMessage}`, {
     hint: hintOf(code, reference.domain, credential !== undefined),
-    retryable: code === "ERR_PUSH_RATE_LIMITED" || code === "ERR_PUSH_FAILED",
+    retryable: code === "ERR_PUSH_RATE_LIMITED" || code === "ERR_PUSH_UNAVAILABLE",
     details: {
       ...cause.details,
       registry: reference.domain,
@@ -139,7 +139,7 @@ function codeOfReadStatus(status: number | undefined): EngineErrorCode {
     case 429:
       return "ERR_PUSH_RATE_LIMITED";
     default:
-      return "ERR_PUSH_FAILED";
+      return "ERR_PUSH_UNAVAILABLE";
   }
 }
 
