@@ -3,6 +3,12 @@ export const USES = {
   "@molecule-ai/core": `
     assert.match(api.createWorkspaceId(), /^[0-9a-f-]{36}$/);
     assert.equal(api.redactUserinfo("https://user:secret@host/x").includes("secret"), false);`,
+  "@molecule-ai/process-runner": `
+    const { signal } = new AbortController();
+    const echo = { file: "/bin/sh", args: ["-c", "cat"], env: {}, stdin: "hello", signal };
+    const outcome = await api.runProcess({ ...echo, stdoutLimitBytes: 10 });
+    assert.equal(outcome.kind, "exited");
+    assert.equal(outcome.stdout.toString(), "hello");`,
   "@molecule-ai/registry-mode": `
     const reference = api.parseImageReference("localhost:5000/a/b:1");
     assert.equal(api.registryHost(reference), "localhost:5000");`,

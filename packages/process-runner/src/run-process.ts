@@ -1,7 +1,12 @@
-import type { Readable } from "node:stream";
+import { existsSync } from "node:fs";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const DEFAULT_STDERR_TAIL_BYTES = 8 * 1024;
 const KILL_GRACE_MS = 2000;
+/** Longest wait for those that were killed to vanish: whoever adopted them may never reap them. */
+const REAP_MS = 100;
+const POLL_MS = 5;
 
 export interface ProcessRun {
   /** Path or name of the program; a name is looked up in the PATH of `env`. */
@@ -46,9 +51,10 @@ export type ProcessOutcome =
     };
 
 /**
- * Runs a program in a process group of its own, without a shell. Only exit code 0 is `exited`,
- * whatever stderr holds. On abort the whole group gets SIGTERM, after two seconds SIGKILL; the
- * promise rejects with `signal.reason` once it is gone.
+ * Runs a program in a process group of its own, without a shell, until it and all who hold its output
+ * have ended. Only exit code 0 is `exited`, whatever stderr holds. On abort the whole group gets
+ * SIGTERM, after two seconds SIGKILL; the promise rejects with `signal.reason` once it is gone. An
+ * error of a callback or of the stream given as stdin ends the group in the same way and is thrown.
  */
 export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
   run.signal.throwIfAborted();
@@ -64,35 +70,37 @@ export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
   });
 
   let overflow = false;
-  const killGroup = (signal: NodeJS.Signals): void => {
-    if (child.pid === undefined) return;
-    try {
-      process.kill(-child.pid, signal);
-    } catch {
-      // The group is gone already.
-    }
-  };
+  const failures: unknown[] = [];
   let grace: NodeJS.Timeout | undefined;
   const stop = (): void => {
     if (grace !== undefined) return;
-    killGroup("SIGTERM");
-    grace = setTimeout(() => {
-      killGroup("SIGKILL");
-    }, KILL_GRACE_MS);
+    signalGroup(child.pid, "SIGTERM");
+    grace = setTimeout(() => signalGroup(child.pid, "SIGKILL"), KILL_GRACE_MS);
+  };
+  const fail = (error: unknown): void => {
+    failures.push(error);
+    stop();
   };
   run.signal.addEventListener("abort", stop, { once: true });
+  if (run.stdin instanceof Readable) run.stdin.once("error", fail);
 
   try {
-    const stdout = collect(child.stdout, run, () => {
+    const stdout = collect(child.stdout, run, fail, () => {
       overflow = true;
       stop();
     });
-    const stderr = tail(child.stderr, run);
+    const stderr = tail(child.stderr, run, fail);
     const result = await child;
-    if (result.code === "ENOENT") return { kind: "missing" };
     const [out, err] = await Promise.all([stdout, stderr]);
+    // Those who hold no output may outlive the program.
+    if (grace !== undefined) await killGroup(child.pid);
     run.signal.throwIfAborted();
+    if (failures.length > 0) throw failures[0];
     const failed = { kind: "failed", stdout: out, stderr: err } as const;
+    if (result.code === "ENOENT") {
+      if (run.cwd === undefined || existsSync(run.cwd)) return { kind: "missing" };
+      return { ...failed, status: "its directory is missing", exitCode: undefined };
+    }
     if (overflow) return { ...failed, status: "too much output", exitCode: undefined };
     // A program that does not read all of its input may still succeed.
     if (result.exitCode === 0) return { kind: "exited", stdout: out, stderr: err };
@@ -102,8 +110,25 @@ export async function runProcess(run: ProcessRun): Promise<ProcessOutcome> {
         : `exit code ${result.exitCode}`;
     return { ...failed, status, exitCode: result.exitCode };
   } finally {
-    run.signal.removeEventListener("abort", stop);
     clearTimeout(grace);
+    run.signal.removeEventListener("abort", stop);
+    if (run.stdin instanceof Readable) run.stdin.removeListener("error", fail);
+  }
+}
+
+async function killGroup(leader: number | undefined): Promise<void> {
+  signalGroup(leader, "SIGKILL");
+  const deadline = performance.now() + REAP_MS;
+  while (signalGroup(leader, 0) && performance.now() < deadline) await sleep(POLL_MS);
+}
+
+/** False when nobody is left in the group. */
+function signalGroup(leader: number | undefined, signal: NodeJS.Signals | 0): boolean {
+  if (leader === undefined) return false;
+  try {
+    return process.kill(-leader, signal);
+  } catch {
+    return false;
   }
 }
 
@@ -116,11 +141,12 @@ function stdinOf(
 async function collect(
   stream: Readable,
   run: ProcessRun,
+  onFailure: (error: unknown) => void,
   onOverflow: () => void,
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  await drain(stream, (chunk) => {
+  await drain(stream, onFailure, (chunk) => {
     run.onOutput?.();
     if (run.onStdout !== undefined) {
       run.onStdout(chunk);
@@ -133,10 +159,14 @@ async function collect(
   return Buffer.concat(chunks);
 }
 
-async function tail(stream: Readable, run: ProcessRun): Promise<string> {
+async function tail(
+  stream: Readable,
+  run: ProcessRun,
+  onFailure: (error: unknown) => void,
+): Promise<string> {
   const limit = run.stderrTailBytes ?? DEFAULT_STDERR_TAIL_BYTES;
   let kept = Buffer.alloc(0);
-  await drain(stream, (chunk) => {
+  await drain(stream, onFailure, (chunk) => {
     run.onOutput?.();
     run.onStderr?.(chunk);
     kept = Buffer.concat([kept, chunk]);
@@ -146,9 +176,20 @@ async function tail(stream: Readable, run: ProcessRun): Promise<string> {
 }
 
 /** A stream that breaks has ended: how the process ended tells the rest. */
-async function drain(stream: Readable, onChunk: (chunk: Buffer) => void): Promise<void> {
+async function drain(
+  stream: Readable,
+  onFailure: (error: unknown) => void,
+  onChunk: (chunk: Buffer) => void,
+): Promise<void> {
+  const receive = (chunk: Buffer): void => {
+    try {
+      onChunk(chunk);
+    } catch (error) {
+      onFailure(error);
+    }
+  };
   try {
-    for await (const chunk of stream) onChunk(chunk as Buffer);
+    for await (const chunk of stream) receive(chunk as Buffer);
   } catch {
     // See above.
   }
