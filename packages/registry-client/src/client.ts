@@ -122,7 +122,13 @@ export interface RegistryClient extends AsyncDisposable {
   ): Promise<boolean>;
 
   /** Every tag, in the registry's order; none for a repository that does not exist. */
-  tags(repository: Repository, options?: RegistryCallOptions): AsyncIterable<string>;
+  tags(
+    repository: Repository,
+    options?: RegistryCallOptions & {
+      /** Tags per request; default 1000. Registries may send fewer. */
+      readonly pageSize?: number | undefined;
+    },
+  ): AsyncIterable<string>;
 
   /** What refers to a manifest; by the tag `sha256-<hex>` where the registry has no such call. */
   referrers(

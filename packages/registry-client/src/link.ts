@@ -11,31 +11,40 @@ export function nextLink(header: string | readonly string[] | undefined): string
     const open = text.indexOf("<", at);
     const close = open === -1 ? -1 : text.indexOf(">", open);
     if (close === -1) return undefined;
-    const end = endOfLink(text, close + 1);
-    if (isNext(text.slice(close + 1, end))) return text.slice(open + 1, close);
+    const { parameters, end } = readParameters(text, close + 1);
+    if (parameters.some(isNext)) return text.slice(open + 1, close);
     at = end + 1;
   }
   return undefined;
 }
 
-/** Where the comma is that ends the parameters beginning at `from`; the end of the text without one. */
-function endOfLink(text: string, from: number): number {
+/** What stands between semicolons from `from` on, up to the comma that ends a link. */
+function readParameters(
+  text: string,
+  from: number,
+): { readonly parameters: readonly string[]; readonly end: number } {
+  const parameters: string[] = [];
   let isQuoted = false;
-  for (let at = from; at < text.length; at += 1) {
-    if (text[at] === '"') isQuoted = !isQuoted;
-    else if (text[at] === "," && !isQuoted) return at;
+  let start = from;
+  let end = from;
+  for (; end < text.length; end += 1) {
+    const character = text[end];
+    if (character === '"') isQuoted = !isQuoted;
+    if (isQuoted || (character !== ";" && character !== ",")) continue;
+    parameters.push(text.slice(start, end));
+    start = end + 1;
+    if (character === ",") return { parameters, end };
   }
-  return text.length;
+  parameters.push(text.slice(start));
+  return { parameters, end };
 }
 
-function isNext(parameters: string): boolean {
-  return parameters.split(";").some((parameter) => {
-    const equals = parameter.indexOf("=");
-    if (equals === -1 || parameter.slice(0, equals).trim().toLowerCase() !== "rel") return false;
-    const relations = parameter
-      .slice(equals + 1)
-      .trim()
-      .replaceAll('"', "");
-    return relations.toLowerCase().split(/\s+/).includes("next");
-  });
+function isNext(parameter: string): boolean {
+  const equals = parameter.indexOf("=");
+  if (equals === -1 || parameter.slice(0, equals).trim().toLowerCase() !== "rel") return false;
+  const relations = parameter
+    .slice(equals + 1)
+    .trim()
+    .replaceAll('"', "");
+  return relations.toLowerCase().split(/\s+/).includes("next");
 }

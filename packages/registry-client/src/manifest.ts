@@ -96,13 +96,15 @@ const IMAGE = z.looseObject({
   ...common,
 });
 
-/** Reads a manifest or index; undefined when it is neither, such as one of schema 1. */
+/** Reads a manifest or index; undefined when it is neither (such as one of schema 1) or both. */
 export function parseManifest(json: unknown): ParsedManifest | undefined {
   const index = INDEX.safeParse(json);
+  const image = IMAGE.safeParse(json);
+  // What can be read as both would be one image to us and another one to somebody else.
+  if (index.success === image.success) return undefined;
   if (index.success) {
     return { kind: "index", manifests: index.data.manifests, ...commonOf(index.data) };
   }
-  const image = IMAGE.safeParse(json);
   if (!image.success) return undefined;
   const { config, layers } = image.data;
   const about = commonOf(image.data);

@@ -8,6 +8,7 @@ import type { Blobs } from "./blobs.js";
 import type { Exchange } from "./exchange.js";
 import type { ManifestAddress, Manifests } from "./manifests.js";
 import { eachPage } from "./pages.js";
+import { createTurns } from "./turns.js";
 import { parseRepository } from "./registry-address.js";
 
 const MOST_PAGES = 100;
@@ -24,6 +25,8 @@ export type Referrers = Pick<RegistryClient, "referrers" | "pushReferrer"> & {
 };
 
 export function createReferrers(exchange: Exchange, blobs: Blobs, manifests: Manifests): Referrers {
+  const inTurn = createTurns();
+
   /** By the registry's own call; undefined when it has none. */
   const ask = async (
     { domain: host, path }: { readonly domain: string; readonly path: string },
@@ -73,7 +76,17 @@ export function createReferrers(exchange: Exchange, blobs: Blobs, manifests: Man
     options,
   ) => {
     const address = { domain, path, target: referrersTag(subjectDigest) };
-    // Nothing keeps two writers apart: look afterwards whether ours is in it.
+    await inTurn(`${domain}/${path}:${address.target}`, () =>
+      addInTurn(address, referrer, options),
+    );
+  };
+
+  const addInTurn = async (
+    address: ManifestAddress,
+    referrer: Descriptor,
+    options: RegistryCallOptions,
+  ): Promise<void> => {
+    // Nothing keeps two processes apart: look afterwards whether ours is in it.
     for (let attempt = 0; attempt < MOST_TRIES; attempt += 1) {
       const known = await readTag(address, options);
       if (known.some(({ digest }) => digest === referrer.digest)) return;
@@ -90,8 +103,8 @@ export function createReferrers(exchange: Exchange, blobs: Blobs, manifests: Man
     if (known.some(({ digest }) => digest === referrer.digest)) return;
     throw new RegistryError(
       "ERR_REGISTRY_STATUS",
-      `${domain}, ${path}: others write the tag ${address.target} all the time.`,
-      { hint: "Try again.", retryable: true, details: { host: domain } },
+      `${address.domain}, ${address.path}: others write the tag ${address.target} all the time.`,
+      { hint: "Try again.", retryable: true, details: { host: address.domain } },
     );
   };
 

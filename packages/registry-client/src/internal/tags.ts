@@ -6,18 +6,18 @@ import type { Exchange } from "./exchange.js";
 import { eachPage } from "./pages.js";
 import { parseRepository } from "./registry-address.js";
 
-const PAGE = 1000;
+const PAGE_SIZE = 1000;
 const MOST_PAGES = 1000;
 
 const TAGS = z.looseObject({ tags: z.array(z.string().regex(/^\w[\w.-]{0,127}$/)).nullish() });
 
 export function createTags(exchange: Exchange): RegistryClient["tags"] {
-  return async function* tags(repository, { signal } = {}) {
+  return async function* tags(repository, { pageSize = PAGE_SIZE, signal } = {}) {
     const { domain: host, path } = parseRepository(repository);
     const subject = `tags of ${path}`;
     const question = {
       host,
-      first: `/v2/${path}/tags/list?n=${PAGE}`,
+      first: `/v2/${path}/tags/list?n=${pageSize}`,
       scopes: [repositoryScope(path, "pull")],
       subject,
       headers: { accept: "application/json" },
