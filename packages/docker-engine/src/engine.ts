@@ -53,6 +53,8 @@ export interface ImageInfo {
   readonly sizeBytes: number;
   /** Unix milliseconds; undefined when the engine leaves it out. */
   readonly createdAt: number | undefined;
+  /** When it last got a tag on this engine by a build, an import or {@link ImageApi.tag}; engines do not tell it of a pull. */
+  readonly taggedAt: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];

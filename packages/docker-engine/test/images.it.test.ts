@@ -29,7 +29,9 @@ describe.skipIf(skip)("images", () => {
     const loaded = await engine.images.load(Readable.from([bytes]));
     expect([...loaded.references].sort()).toEqual([`${repository}:1`, `${repository}:2`]);
     expect(loaded.ids).toEqual([]);
-    expect((await engine.images.inspect(`${repository}:1`))?.id).toBe(id);
+    const image = await engine.images.inspect(`${repository}:1`);
+    expect(image?.id).toBe(id);
+    expect(image?.taggedAt).toBeGreaterThan(Date.now() - 600_000);
   });
 
   it("without a tag are loaded by their id", async () => {

@@ -19,6 +19,7 @@ const IMAGE = z
     Variant: text,
     Size: count,
     Created: instant,
+    Metadata: z.looseObject({ LastTagTime: instant }).nullish(),
     Config: z
       .looseObject({
         Labels: labels,
@@ -39,6 +40,7 @@ const IMAGE = z
     variant: image.Variant === "" ? undefined : image.Variant,
     sizeBytes: image.Size,
     createdAt: image.Created,
+    taggedAt: image.Metadata?.LastTagTime,
     labels: image.Config?.Labels ?? {},
     entrypoint: image.Config?.Entrypoint ?? [],
     cmd: image.Config?.Cmd ?? [],

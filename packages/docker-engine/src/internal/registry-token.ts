@@ -1,4 +1,4 @@
-import type { ImageReference } from "@molecule-ai/registry-mode";
+import { parseChallenges, type ImageReference } from "@molecule-ai/registry-mode";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
 import type { RegistryCredential } from "../registry-credential.js";
@@ -37,13 +37,11 @@ const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/;
 
 /** URL of the token service in a Bearer challenge, for pulling that repository. */
 export function tokenUrl(challenge: string | undefined, path: string): string | undefined {
-  if (challenge === undefined || !/^bearer /i.test(challenge)) return undefined;
-  const parameter = (name: string): string | undefined =>
-    new RegExp(`(?:^|[\\s,])${name}="([^"]*)"`, "i").exec(challenge)?.[1];
-  const realm = parameter("realm");
+  const bearer = parseChallenges(challenge).find(({ scheme }) => scheme === "bearer");
+  const realm = bearer?.parameters.get("realm");
   if (realm === undefined || !/^https?:\/\//.test(realm) || !URL.canParse(realm)) return undefined;
   const url = new URL(realm);
-  const service = parameter("service");
+  const service = bearer?.parameters.get("service");
   if (service !== undefined) url.searchParams.set("service", service);
   url.searchParams.set("scope", `repository:${path}:pull`);
   return url.href;
