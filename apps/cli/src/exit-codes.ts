@@ -103,6 +103,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_PUSH_UNAUTHORIZED: "failed",
   ERR_PUSH_UNAVAILABLE: "failed",
 
+  ERR_BUILD_BACKEND: "failed",
   ERR_BUILD_BASE_IMAGE: "failed",
   ERR_BUILD_CONTEXT_CHANGED: "failed",
   ERR_BUILD_CONTEXT_FILE: "failed",
@@ -115,9 +116,11 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_BUILD_FAILED: "failed",
   ERR_BUILD_NO_DOCKERFILE: "failed",
   ERR_BUILD_OPTIONS: "failed",
+  ERR_BUILD_SETTINGS: "usage",
   ERR_BUILD_SYNTAX: "failed",
   ERR_BUILD_TRACE: "failed",
   ERR_BUILD_TRUNCATED: "failed",
+  ERR_BUILDER: "failed",
 
   ERR_LOCAL_BUILD_CACHE: "failed",
   ERR_LOCAL_BUILD_CHECKOUT: "as its cause",

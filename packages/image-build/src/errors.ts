@@ -29,6 +29,8 @@ export type ImageBuildErrorCode =
   | "ERR_BUILD_TRUNCATED"
   /** Bytes that should be a BuildKit progress message are not. */
   | "ERR_BUILD_TRACE"
+  /** A variable of the build engine means nothing. */
+  | "ERR_BUILD_SETTINGS"
   /** No backend can do what is asked, or the one that was chosen cannot. */
   | "ERR_BUILD_BACKEND"
   /** There is no buildx program. */

@@ -52,6 +52,6 @@ export interface BackendCandidate {
   readonly verdict: "chosen" | "usable" | "unusable" | "absent";
   /** One sentence each: what was found, what is missing, which setting decided. */
   readonly reasons: readonly string[];
-  /** Undefined for what cannot be used. */
+  /** Undefined for what is absent or does not answer. */
   readonly capabilities: BackendCapabilities | undefined;
 }
