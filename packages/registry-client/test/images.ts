@@ -1,14 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { bytesBlob, MEDIA_TYPES, type RegistryClient } from "../src/index.js";
+import {
+  bytesBlob,
+  MEDIA_TYPES,
+  type RegistryClient,
+  type ResolvedManifest,
+} from "../src/index.js";
 import { digestOf } from "../src/digest.js";
+
+export interface TestImage extends ResolvedManifest {
+  readonly layer: Buffer;
+  readonly config: Buffer;
+}
 
 /** Pushes an image of one layer of random bytes; resolves to its digest and its blobs. */
 export async function pushTestImage(
   client: RegistryClient,
   reference: { readonly repository: string; readonly tag?: string },
   options: { readonly layerBytes?: number; readonly arch?: string } = {},
-) {
+): Promise<TestImage> {
   const layer = gzipSync(randomBytes(options.layerBytes ?? 2048));
   const config = Buffer.from(
     JSON.stringify({
@@ -47,8 +57,12 @@ export async function pushTestImage(
 }
 
 /** Pushes an index of images for two platforms. */
-export async function pushTestIndex(client: RegistryClient, repository: string, tag: string) {
-  const parts = [];
+export async function pushTestIndex(
+  client: RegistryClient,
+  repository: string,
+  tag: string,
+): Promise<ResolvedManifest & { readonly parts: readonly TestImage[] }> {
+  const parts: (TestImage & { readonly arch: string })[] = [];
   for (const arch of ["amd64", "arm64"]) {
     parts.push({ arch, ...(await pushTestImage(client, { repository }, { arch })) });
   }

@@ -557,3 +557,42 @@ function* endless(): Generator<Buffer> {
   const block = Buffer.alloc(64 * 1024, "x");
   for (;;) yield block;
 }
+
+describe("a registry that knows referrers", () => {
+  it("is asked page by page and filtered, and no tag is written", async () => {
+    const referrer = (text: string, artifactType: string) => ({
+      mediaType: MEDIA_TYPES.ociManifest,
+      digest: digestOf(Buffer.from(text)),
+      size: 1,
+      artifactType,
+    });
+    const [one, two] = [referrer("1", "a/sbom"), referrer("2", "a/other")];
+    await using registry = await startScriptedRegistry((request, response) => {
+      const url = request.url ?? "";
+      if (request.method === "PUT" && url.includes("/manifests/")) {
+        response.writeHead(201, { "oci-subject": digestOf(MANIFEST) });
+        request.resume().on("end", () => response.end());
+      } else if (request.method === "HEAD") response.end();
+      else {
+        const isFirst = !url.includes("last=");
+        response.writeHead(200, {
+          "content-type": MEDIA_TYPES.ociIndex,
+          ...(isFirst ? { link: `<${url.split("?")[0]}?last=1>; rel="next"` } : {}),
+        });
+        response.end(JSON.stringify({ schemaVersion: 2, manifests: [isFirst ? one : two] }));
+      }
+    });
+    await using client = quickClient();
+    const repository = `${registry.host}/a`;
+    const digest = digestOf(MANIFEST);
+    expect(await client.referrers(repository, digest)).toHaveLength(2);
+    expect(await client.referrers(repository, digest, { artifactType: "a/sbom" })).toMatchObject([
+      { digest: one.digest },
+    ]);
+    const subject = { mediaType: MEDIA_TYPES.ociManifest, digest, sizeBytes: MANIFEST.length };
+    await client.pushReferrer(repository, { subject, artifactType: "a/b", blobs: [] });
+    const puts = registry.requests.filter(({ line }) => line.startsWith("PUT"));
+    expect(puts).toHaveLength(1);
+    expect(puts[0]?.line).not.toContain("sha256-");
+  });
+});

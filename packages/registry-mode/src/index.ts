@@ -1,5 +1,6 @@
 export { DEFAULT_TEMPLATE_REPOSITORY_PREFIX } from "@molecule-ai/core";
 export { closestName } from "./closest-name.js";
+export { parseChallenges, type Challenge } from "./challenge.js";
 export { RegistryModeError, type RegistryModeErrorCode } from "./errors.js";
 export { imagePinsFromEnv, type ImagePins } from "./image-pins.js";
 export {

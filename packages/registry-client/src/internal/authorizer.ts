@@ -1,5 +1,6 @@
+import type { Challenge } from "@molecule-ai/registry-mode";
+import type { Dispatcher } from "undici";
 import { z } from "zod";
-import type { Challenge } from "../challenge.js";
 import type { RegistryCredential } from "../credential.js";
 import { invalidAnswer, RegistryError } from "../errors.js";
 import type { ResolvedRegistryClientOptions } from "../options.js";
@@ -9,7 +10,6 @@ import { isLoopback, type RegistryAddress } from "./registry-address.js";
 import { readRefusal, type RefusalReader } from "./refusal.js";
 import { readBody } from "./read-body.js";
 import { sendHttp } from "./http.js";
-import type { Dispatcher } from "undici";
 
 /** What stands in the Authorization header, and whether it tells who we are. */
 export interface Authorization {

@@ -1,7 +1,7 @@
 import { retryDelay } from "@molecule-ai/core";
+import { parseChallenges } from "@molecule-ai/registry-mode";
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import { parseChallenges } from "../challenge.js";
 import { RegistryError } from "../errors.js";
 import type { ResolvedRegistryClientOptions } from "../options.js";
 import type { Scope } from "../scope.js";
