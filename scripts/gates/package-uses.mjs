@@ -28,6 +28,11 @@ export const USES = {
       { DOCKER_HOST: "unix:///no/such.sock" }, { homeDirectory: "/nowhere", platform: "linux" },
     );
     await assert.rejects(api.connectEngine({ settings }), { code: "ERR_ENGINE_UNREACHABLE" });`,
+  "@molecule-ai/registry-client": `
+    assert.equal(api.parseManifest({ schemaVersion: 2, manifests: [] }).kind, "index");
+    const registries = api.createRegistryClient();
+    await assert.rejects(registries.ping("not a host"), { code: "ERR_REGISTRY_ARGUMENT" });
+    await registries[Symbol.asyncDispose]();`,
   "@molecule-ai/image-build": `
     assert.ok(api.DEFAULT_BUILD_LIMITS);
     assert.equal(typeof api.createImageBuilder({ engine: {} }).build, "function");`,
