@@ -1,6 +1,7 @@
 import type { BuildEvent, EventSink } from "@molecule-ai/core";
 import type { Readable } from "node:stream";
 import type { BuilderDriver, BuildBackendName } from "./backends/backend.js";
+import type { CacheMode } from "./cache/cache-mode.js";
 import type { CacheRef, CacheResolution } from "./cache/cache-ref.js";
 import type { BuildLayer } from "./progress/build-layer.js";
 
@@ -63,7 +64,7 @@ export interface BuildOutput {
 
 export interface BuildCache {
   /** `off`, `local`, `shared` or `hybrid`, for the report; told by the refs when it is not given. */
-  readonly mode?: string | undefined;
+  readonly mode?: CacheMode | undefined;
   /** In order of precedence. */
   readonly imports: readonly CacheRef[];
   readonly exports: readonly CacheRef[];

@@ -35,7 +35,7 @@ export function secretEnvironment(
  */
 export async function readSecretValues(secrets: readonly BuildSecret[]): Promise<string[]> {
   return Promise.all(
-    secrets.map(({ id, source }) =>
+    secrets.map(async ({ id, source }) =>
       source.kind === "value" ? source.value : readSecretFile(id, source.path),
     ),
   );

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { platformsOf } from "../backends/requirements.js";
 import type { BuildOptions } from "../image-builder.js";
 import type { ResolvedBuildLimits } from "../options.js";
 
@@ -28,10 +29,15 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
     version: backend === "buildkit" ? "2" : "1",
     buildid: backend === "buildkit" ? request.buildId : undefined,
     dockerfile: posix.normalize(request.dockerfile),
-    platform: options.platform,
+    platform: platformsOf(options)[0],
     target: options.target,
     labels: jsonOf(options.labels),
-    buildargs: jsonOf(options.buildArgs),
+    buildargs: jsonOf(
+      exportsInline(options)
+        ? { ...options.buildArgs, BUILDKIT_INLINE_CACHE: "1" }
+        : options.buildArgs,
+    ),
+    cachefrom: cacheFrom(options),
     nocache: options.noCache === true ? "1" : undefined,
     pull: options.pull === true && !request.pulled ? "1" : undefined,
     // The classic builder leaves a container per step, and the failed one, unless told not to.
@@ -42,6 +48,16 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
     cpuperiod: quota === undefined ? undefined : String(CPU_PERIOD_US),
     cpuquota: quota,
   };
+}
+
+/** The only cache that the engine's BuildKit exports is inside the image; it is asked for like this. */
+function exportsInline({ cache }: BuildOptions): boolean {
+  return cache?.exports.some(({ type }) => type === "inline") === true;
+}
+
+function cacheFrom({ cache }: BuildOptions): string | undefined {
+  const refs = (cache?.imports ?? []).map(({ ref }) => ref);
+  return refs.length === 0 ? undefined : JSON.stringify(refs);
 }
 
 function jsonOf(values: Readonly<Record<string, string>> | undefined): string | undefined {

@@ -1,6 +1,6 @@
-import type { BuildEvent, EventSink } from "@molecule-ai/core";
-import { isEngineError, readJsonStream, type DockerEngine } from "@molecule-ai/docker-engine";
+import { isEngineError, readJsonStream } from "@molecule-ai/docker-engine";
 import { randomUUID } from "node:crypto";
+import type { BuildRun, BuiltImage } from "../build-run.js";
 import { explainFailure, explainRefusal, type FailureContext } from "../failure/build-failure.js";
 import type { BuildOutcome, BuildProgress } from "../progress/build-progress.js";
 import { planBuildQuery } from "./build-request.js";
@@ -8,34 +8,18 @@ import { createBuildkitProgress } from "./buildkit-progress.js";
 import { createClassicProgress } from "./classic-progress.js";
 import { prepareUpload, type ContextUpload } from "../context/context-upload.js";
 import { ImageBuildError } from "../errors.js";
-import type { BuildOptions, BuildResult } from "../image-builder.js";
-import type { ResolvedBuildLimits } from "../options.js";
+import { discardImage } from "./discard-image.js";
 import { pullBases, type PulledBases } from "./pull-bases.js";
 
-export interface BuildRun {
-  readonly engine: DockerEngine;
+export interface EngineBuildRun extends BuildRun {
   readonly backend: "buildkit" | "classic";
-  readonly request: BuildOptions;
-  readonly limits: ResolvedBuildLimits;
-  /** What is being built, for error messages. */
-  readonly subject: string;
-  readonly clean: (text: string) => string;
-  readonly now: () => number;
-  readonly tailLines: number;
-  readonly emit: EventSink<BuildEvent>;
-  readonly signal: AbortSignal;
-  readonly onProgress: () => void;
 }
 
 /** How long a cancelled build may take to say that it has stopped before the line is cut. */
 const CANCEL_GRACE_MS = 10_000;
-/** How long taking back a finished image may take. */
-const DISCARD_TIMEOUT_MS = 10_000;
 
 /** Sends the context, follows the build, tags the image. On abort the engine has stopped first. */
-export async function runBuild(
-  run: BuildRun,
-): Promise<Omit<BuildResult, "tags" | "backend" | "durationMs">> {
+export async function runEngineBuild(run: EngineBuildRun): Promise<BuiltImage> {
   const { signal } = run;
   const upload = await prepareUpload({
     options: run.request,
@@ -66,7 +50,7 @@ export async function runBuild(
   }
   const imageId = await identify(run, outcome);
   if (signal.aborted) {
-    if (imageId !== undefined) await discard(run.engine, imageId);
+    if (imageId !== undefined) await discardImage(run.engine, imageId);
     throw signal.reason;
   }
   if (imageId === undefined) {
@@ -81,26 +65,14 @@ export async function runBuild(
   return {
     imageId,
     digest: undefined,
-    builder: undefined,
     contextBytes: upload.sentBytes,
     steps: outcome.steps,
     cachedSteps: outcome.cachedSteps,
-    layers: [],
-    cache: {
-      mode: "off",
-      local: "skipped",
-      external: "skipped",
-      fallback: "skipped",
-      result: outcome.cachedSteps > 0 ? "hit" : "miss",
-      builder: undefined,
-      imports: [],
-      exports: [],
-    },
   };
 }
 
 async function follow(
-  run: BuildRun,
+  run: EngineBuildRun,
   upload: ContextUpload,
   context: FailureContext,
   pulledAll: boolean,
@@ -174,14 +146,14 @@ async function follow(
 
 /** Undefined when the builder sees to its bases itself, or nobody can say which they are. */
 async function ensureBases(
-  run: BuildRun,
+  run: EngineBuildRun,
   { outline }: ContextUpload,
 ): Promise<PulledBases | undefined> {
   if (run.backend !== "buildkit" || outline === undefined) return undefined;
   return pullBases({ ...run, outline });
 }
 
-function createProgress(run: BuildRun): BuildProgress {
+function createProgress(run: EngineBuildRun): BuildProgress {
   const { emit, clean, tailLines, now } = run;
   return run.backend === "buildkit"
     ? createBuildkitProgress({ emit, clean, tailLines })
@@ -221,16 +193,4 @@ async function identify(run: BuildRun, { imageId }: BuildOutcome): Promise<strin
   if (imageId === undefined || imageId.startsWith("sha256:")) return imageId;
   const found = await run.engine.images.inspect(imageId, { signal: run.signal });
   return found?.id;
-}
-
-/** Takes back an image that was done just when the build was aborted, unless it has another name. */
-async function discard(engine: DockerEngine, imageId: string): Promise<void> {
-  const signal = AbortSignal.timeout(DISCARD_TIMEOUT_MS);
-  try {
-    const found = await engine.images.inspect(imageId, { signal });
-    if (found === undefined || found.tags.length > 0 || found.digests.length > 0) return;
-    await engine.images.remove(imageId, { signal });
-  } catch {
-    // Unnamed as it is, the engine's own prune finds it; why we stopped matters more.
-  }
 }

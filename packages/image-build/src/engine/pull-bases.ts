@@ -1,6 +1,7 @@
 import type { BuildEvent, EventSink } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import { parseImageReference, parsePlatform } from "@molecule-ai/registry-mode";
+import { platformsOf } from "../backends/requirements.js";
 import { findBaseImages, type BaseImage } from "../dockerfile/base-images.js";
 import { oneLine } from "../progress/build-progress.js";
 import type { DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
@@ -34,7 +35,7 @@ export async function pullBases(options: PullBasesOptions): Promise<PulledBases>
   const { request, signal } = options;
   const failures = new Map<string, unknown>();
   for (const image of findBaseImages(options.outline, request)) {
-    const platform = image.platform ?? request.platform;
+    const platform = image.platform ?? platformsOf(request)[0];
     try {
       if (request.pull !== true && (await isPresent(options, image, platform))) continue;
       await pull(options, image, platform);

@@ -1,0 +1,108 @@
+import type { BuildBackend } from "../backends/backend.js";
+import type { DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
+import { ImageBuildError } from "../errors.js";
+import { explainFailure } from "../failure/build-failure.js";
+import { oneLine, type BuildOutcome } from "../progress/build-progress.js";
+
+export interface BuildxFailureFacts {
+  readonly outcome: BuildOutcome;
+  /** How the program ended. */
+  readonly status: string;
+  /** End of what it wrote to standard error. */
+  readonly stderr: string;
+  readonly subject: string;
+  readonly backend: Pick<BuildBackend, "builder">;
+  readonly dockerfile: string;
+  readonly outline: DockerfileOutline | undefined;
+  readonly clean: (text: string) => string;
+}
+
+/** The line to the builder broke, or there is none any more. */
+const LOST =
+  /code = Unavailable|error reading from server|failed to receive status|connection (?:refused|reset|error)|closing transport|failed to list workers|transport is closing|Cannot connect to the Docker daemon|error during connect|no such host|broken pipe|graceful_stop|\bEOF$/;
+const UNSUPPORTED =
+  /is not supported for the \S{1,40} driver|currently unsupported by the current BuildKit daemon|exporter "[^"]{1,40}" could not be found|unknown flag: |unknown (?:cache )?exporter|requires (?:buildkit|buildx)/i;
+const NO_BUILDER = /^no builder "[^"]{0,200}" found/;
+const PUSH = /failed to push|(?:^|: )push(?:ing)? .*(?:denied|unauthorized|forbidden)/i;
+/** What BuildKit, and not buildx, said. */
+const SOLVE = /^(?:failed to (?:solve|build)|dockerfile|target stage )/i;
+
+const MAX_FALLBACK_LENGTH = 2000;
+
+/** Makes of a build that buildx gave up the error that says where and why. */
+export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError {
+  const { outcome, subject, backend, clean } = facts;
+  const failure = outcome.failure ?? {
+    message: lastWords(facts),
+    exitCode: undefined,
+  };
+  const { message } = failure;
+  const reason = oneLine(message, clean);
+  const builder = backend.builder ?? "buildx";
+  const fail = (
+    code: ConstructorParameters<typeof ImageBuildError>[0],
+    text: string,
+    hint: string,
+    retryable?: boolean,
+  ): ImageBuildError =>
+    new ImageBuildError(code, `${subject}: ${text}`, { hint, retryable, details: { reason } });
+
+  if (NO_BUILDER.test(message)) {
+    return fail(
+      "ERR_BUILDER",
+      `there is no builder ${builder}.`,
+      "Make it first, or name another one; buildx ls lists those there are.",
+    );
+  }
+  if (UNSUPPORTED.test(message)) {
+    return fail(
+      "ERR_BUILD_BACKEND",
+      `the builder ${builder} cannot do what is asked: ${reason}`,
+      "Leave that option out, or build with another backend or a newer buildx.",
+    );
+  }
+  if (outcome.failedStep === undefined || LOST.test(outcome.failedStep.error)) {
+    if (LOST.test(message)) {
+      return fail(
+        "ERR_BUILD_ENGINE_LOST",
+        `the connection to the builder ${builder} broke off before the build was done: ${reason}`,
+        "Check that its engine runs and has not been restarted, then build again: finished steps are cached.",
+        true,
+      );
+    }
+    if (PUSH.test(message)) {
+      return fail(
+        "ERR_PUSH_FAILED",
+        `the image was built and could not be pushed: ${reason}`,
+        "Check the credentials for that registry and that the repository may be written.",
+      );
+    }
+    if (!SOLVE.test(message)) {
+      return fail(
+        "ERR_BUILDX_FAILED",
+        `buildx ended with ${facts.status}: ${reason}`,
+        "Look at what it said; if it is not about this build, check the version of buildx and its builder.",
+      );
+    }
+  }
+  return explainFailure(
+    { ...outcome, failure },
+    {
+      backend: "buildkit",
+      dockerfile: facts.dockerfile,
+      outline: facts.outline,
+      pullFailures: new Map(),
+      clean,
+    },
+  );
+}
+
+/** Something is always shown, also of a program that ended without its error. */
+function lastWords({ outcome, stderr, status }: BuildxFailureFacts): string {
+  if (outcome.failedStep !== undefined) return outcome.failedStep.error;
+  const words = stderr
+    .split("\n")
+    .filter((line) => /^[^\s{}]/.test(line))
+    .join(" ");
+  return words === "" ? status : words.slice(-MAX_FALLBACK_LENGTH);
+}
