@@ -1,0 +1,4 @@
+export { DockerfileError, type DockerfileErrorCode } from "./errors.js";
+export { extractInventory, type InventoryOptions } from "./extract-inventory.js";
+export { FINDING_RULES, isAtLeast, type FindingRule } from "./findings/rules.js";
+export type * from "./inventory.js";

@@ -1,0 +1,165 @@
+import type { PackageManager, Place } from "../inventory.js";
+import type { InventoryDependencyFile, InventoryPackage } from "../inventory.js";
+import { distributionOfImage, type Distribution } from "../images/distribution.js";
+import { splitImageName, splitTag } from "../images/image-name.js";
+import { shownText } from "../output/shown-text.js";
+import type { ProgramRun } from "../shell/run-commands.js";
+import type { PlaceOf } from "../stages/place.js";
+import type { Stage, Step } from "../stages/stage.js";
+import { readAdd } from "./added-url.js";
+import { readApk } from "./apk.js";
+import { readApt } from "./apt.js";
+import { readCargo } from "./cargo.js";
+import { describeDownload, findDownloads, isCheckFile, matchChecks } from "./downloads.js";
+import type { Found } from "./found.js";
+import { readGalaxy } from "./galaxy.js";
+import { readBundle, readGem } from "./gem.js";
+import { readGit } from "./git.js";
+import { readGo } from "./go.js";
+import { readCorepack, readNpm, readPnpm, readYarn } from "./node.js";
+import { moduleRun, readPip, readPipx, readPoetry, readUv } from "./python.js";
+import { readRpm, readZypper } from "./rpm.js";
+import { findChecks } from "./verification.js";
+
+/** Longer words are no names of packages. */
+const MAX_WORD_LENGTH = 256;
+
+const READERS: Readonly<Record<string, (run: ProgramRun) => Found[]>> = {
+  "ansible-galaxy": readGalaxy,
+  apk: readApk,
+  apt: readApt,
+  "apt-get": readApt,
+  aptitude: readApt,
+  bundle: readBundle,
+  cargo: readCargo,
+  corepack: readCorepack,
+  dnf: (run) => readRpm("dnf", run),
+  dnf5: (run) => readRpm("dnf", run),
+  gem: readGem,
+  git: readGit,
+  go: readGo,
+  microdnf: (run) => readRpm("dnf", run),
+  npm: readNpm,
+  pipx: readPipx,
+  pnpm: readPnpm,
+  poetry: readPoetry,
+  tdnf: (run) => readRpm("dnf", run),
+  uv: readUv,
+  yarn: readYarn,
+  yum: (run) => readRpm("yum", run),
+  zypper: readZypper,
+};
+/** Managers whose packages are those of the distribution. */
+export const SYSTEM_MANAGERS: ReadonlySet<PackageManager> = new Set([
+  "apk",
+  "apt",
+  "dnf",
+  "yum",
+  "zypper",
+]);
+
+export interface FoundPackages {
+  readonly packages: InventoryPackage[];
+  readonly files: InventoryDependencyFile[];
+}
+
+/** What the instructions of all stages install and download, in their order. */
+export function findPackages(stages: readonly Stage[], placeOf: PlaceOf): FoundPackages {
+  const packages: InventoryPackage[] = [];
+  const files: InventoryDependencyFile[] = [];
+  const distributions: (Distribution | undefined)[] = [];
+  for (const stage of stages) {
+    const distribution = distributionOfStage(stage, distributions);
+    distributions.push(distribution);
+    const add = (found: readonly Found[], line: number, text: string): void => {
+      const { place } = placeOf(stage, line);
+      const sourceRef = shownText(text);
+      for (const item of found) {
+        if (item.kind === "file") {
+          const { manager, path, locked } = item;
+          files.push({ manager, path: shownText(path), locked, ...place, sourceRef });
+        } else packages.push(describe(item, place, sourceRef, distribution));
+      }
+    };
+    for (const step of stage.steps) {
+      for (const { found, line, text } of findInStep(step)) add(found, line, text);
+    }
+  }
+  return { packages, files };
+}
+
+interface FoundAt {
+  readonly found: readonly Found[];
+  readonly line: number;
+  readonly text: string;
+}
+
+function findInStep(step: Step): FoundAt[] {
+  const { instruction, programs } = step;
+  if (instruction.keyword === "ADD") {
+    return [{ found: readAdd(step), line: instruction.line, text: instruction.source.text }];
+  }
+  const downloads = findDownloads(programs);
+  const checks = downloads.length === 0 ? new Map() : matchChecks(downloads, findChecks(programs));
+  return [
+    ...programs.map((run) => ({
+      found: readInstaller(run),
+      line: run.line,
+      text: `RUN ${run.text}`,
+    })),
+    ...downloads
+      .filter(({ url }) => !isCheckFile(url.text))
+      .map((download) => ({
+        found: [describeDownload(download.url, checks.get(download)?.verification)],
+        line: download.run.line,
+        text: `RUN ${download.run.text}`,
+      })),
+  ];
+}
+
+function readInstaller(run: ProgramRun): readonly Found[] {
+  const { program } = run;
+  const args = run.args.filter(({ text }) => text.length <= MAX_WORD_LENGTH);
+  if (/^pip(?:\d[\d.]*)?$/.test(program)) return readPip({ ...run, args });
+  if (/^(?:python|pypy)(?:\d[\d.]*)?$/.test(program)) {
+    const module = moduleRun({ ...run, args });
+    return module === undefined || module.program.startsWith("python") ? [] : readInstaller(module);
+  }
+  return Object.hasOwn(READERS, program) ? (READERS[program]?.({ ...run, args }) ?? []) : [];
+}
+
+function describe(
+  item: Extract<Found, { kind: "package" }>,
+  place: Place,
+  sourceRef: string,
+  distribution: Distribution | undefined,
+): InventoryPackage {
+  const url = item.url === undefined ? undefined : shownText(item.url);
+  const resolvedUrl = item.resolvedUrl === undefined ? undefined : shownText(item.resolvedUrl);
+  const isSystem = SYSTEM_MANAGERS.has(item.manager);
+  return {
+    manager: item.manager,
+    name: shownText(item.name),
+    ...(item.version === undefined ? {} : { version: shownText(item.version) }),
+    ...(url === undefined ? {} : { url }),
+    ...(resolvedUrl === undefined ? {} : { resolvedUrl }),
+    ...(item.verification === undefined ? {} : { verification: item.verification }),
+    pinned: item.pinned,
+    pinReason: item.pinReason,
+    ...(isSystem && distribution !== undefined
+      ? { distribution: distribution.name + (distribution.version && `-${distribution.version}`) }
+      : {}),
+    ...place,
+    sourceRef,
+  };
+}
+
+function distributionOfStage(
+  { base }: Stage,
+  known: readonly (Distribution | undefined)[],
+): Distribution | undefined {
+  if (base.stage !== undefined) return known[base.stage];
+  const { name, tag = "" } = splitImageName(base.reference);
+  const { version, suffix } = splitTag(tag);
+  return distributionOfImage(name, version, suffix);
+}

@@ -1,0 +1,166 @@
+import { bodyOf, type DockerfileInstruction } from "../reading/dockerfile.js";
+import { lineAt } from "../reading/source-text.js";
+import type { Lookup } from "../variables/expand.js";
+import type { ExpansionBudget } from "../variables/expansion-budget.js";
+import { literalArgument, resolveWord, type Argument } from "./argument.js";
+import { everyCommand, plainText, readShell } from "./read-shell.js";
+import type { Redirection, ShellCommand } from "./shell-command.js";
+import { commandString, isAssignment, programName, SHELLS, unwrap } from "./wrappers.js";
+
+/** A program run by a RUN instruction. */
+export interface ProgramRun {
+  /** Its name without directory; empty when that is not told. */
+  readonly program: string;
+  readonly args: readonly Argument[];
+  /** `sudo`, `env`, `xargs` … in front of it, from the outside in. */
+  readonly wrappers: readonly string[];
+  readonly redirections: readonly Redirection[];
+  /** The command as written. */
+  readonly text: string;
+  readonly line: number;
+  /** Programs joined by `|` have the same. */
+  readonly pipeline: string;
+}
+
+export interface RunOptions {
+  readonly lookup: Lookup;
+  readonly budget: ExpansionBudget;
+  /** False when SHELL names a program that speaks no shell language. */
+  readonly shellForm: boolean;
+}
+
+/** `sh -c "sh -c …"` beyond this is not followed. */
+const MAX_NESTING = 5;
+/** Shells a script can be written for by its first line. */
+const SHEBANG = /^#!\s*\S*\/(?:env\s+(?:-\S+\s+)*)?(?:ba|da|a|z|k)?sh\b/;
+
+/** Every program a RUN instruction runs, as far as that can be read, inside `sh -c` too. */
+export function readRun(instruction: DockerfileInstruction, options: RunOptions): ProgramRun[] {
+  const { budget } = options;
+  const runs: ProgramRun[] = [];
+  const values = new Map<string, string | undefined>();
+  const lists = new Map<string, readonly Argument[]>();
+  const lookup: Lookup = (name) => (values.has(name) ? values.get(name) : options.lookup(name));
+  const heredocs = [...instruction.heredocs];
+  let scripts = 0;
+
+  const resolve = (command: ShellCommand): Argument[] =>
+    command.words.flatMap((word) => {
+      const [part] = word.parts;
+      const name = word.parts.length === 1 && part?.kind === "variable" ? bareName(part.text) : "";
+      const list = lists.get(name);
+      if (list === undefined || list.length > budget.left) return resolveWord(word, lookup, budget);
+      budget.left -= list.length;
+      return list;
+    });
+
+  const assign = (args: readonly Argument[]): void => {
+    for (const { text, missing, commands } of args) {
+      if (!isAssignment(text)) continue;
+      const equals = text.indexOf("=");
+      const isKnown = missing.length === 0 && commands.length === 0 && text[equals - 1] !== "+";
+      values.set(
+        text.slice(0, equals).replace("+", ""),
+        isKnown ? text.slice(equals + 1) : undefined,
+      );
+    }
+  };
+
+  const readScript = (
+    script: string,
+    from: number,
+    lineOf: (offset: number) => number,
+    nesting: number,
+  ): void => {
+    scripts += 1;
+    const prefix = scripts;
+    for (const command of everyCommand(readShell(script, from))) {
+      const bodies = command.redirections.flatMap(({ operator }) =>
+        /<<-?$/.test(operator) ? (heredocs.shift() ?? []) : [],
+      );
+      const args = resolve(command);
+      const [first, second, third, ...rest] = args;
+      if (first === undefined) {
+        for (const { content } of bodies) {
+          if (isShellScript(content.text)) {
+            readScript(content.text, 0, (offset) => lineAt(content, offset), nesting + 1);
+          }
+        }
+        continue;
+      }
+      if (first.text === "for" && third?.text === "in" && second !== undefined) {
+        lists.set(second.text, rest);
+        continue;
+      }
+      if (args.every(({ written }) => isAssignment(written))) {
+        assign(args);
+        continue;
+      }
+      if (first.text === "export" || first.text === "declare" || first.text === "local")
+        assign(args);
+      const line = lineOf(command.offset);
+      const program = readProgram(args, {
+        redirections: command.redirections,
+        text: command.text,
+        line,
+        pipeline: `${prefix}/${command.pipeline}`,
+      });
+      if (program === undefined || nesting >= MAX_NESTING) continue;
+      const inner = innerScript(program);
+      if (inner !== undefined) readScript(inner, 0, () => line, nesting + 1);
+      else if (SHELLS.has(program.program)) {
+        for (const { content } of bodies) {
+          readScript(content.text, 0, (offset) => lineAt(content, offset), nesting + 1);
+        }
+        for (const body of command.heredocs) readScript(body, 0, () => line, nesting + 1);
+      }
+    }
+  };
+
+  const readProgram = (
+    given: readonly Argument[],
+    place: Pick<ProgramRun, "redirections" | "text" | "line" | "pipeline">,
+  ): ProgramRun | undefined => {
+    const { args, wrappers } = unwrap(given);
+    const [program, ...rest] = args;
+    if (program === undefined) return undefined;
+    const run = { program: programName(program.text), args: rest, wrappers, ...place };
+    runs.push(run);
+    return run;
+  };
+
+  const { execForm, source, bodyOffset, line } = instruction;
+  if (execForm !== undefined) {
+    const run = readProgram(execForm.map(literalArgument), {
+      redirections: [],
+      text: bodyOf(instruction),
+      line,
+      pipeline: "exec",
+    });
+    const inner = run === undefined ? undefined : innerScript(run);
+    if (inner !== undefined) readScript(inner, 0, () => line, 1);
+  } else if (options.shellForm) {
+    readScript(source.text, bodyOffset, (offset) => lineAt(source, offset), 0);
+  }
+  return runs;
+}
+
+/** What a shell or `eval` is given to run in its arguments. */
+function innerScript({ program, args }: ProgramRun): string | undefined {
+  if (program === "eval") return args.map(({ text }) => text).join(" ");
+  return commandString(program, args)?.text.replace(/^--?command=/, "");
+}
+
+function isShellScript(text: string): boolean {
+  return !text.startsWith("#!") || SHEBANG.test(text.slice(0, 200));
+}
+
+function bareName(reference: string): string {
+  return reference.replace(/^\$\{?/, "").replace(/\}$/, "");
+}
+
+/** The file its output is written to. */
+export function redirectsTo(run: ProgramRun): string | undefined {
+  const output = run.redirections.findLast(({ operator }) => /^1?>[>|]?$/.test(operator));
+  return output === undefined ? undefined : plainText(output.target);
+}
