@@ -2,7 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { connectEngine, engineSettingsFromEnv, type DockerEngine } from "@molecule-ai/docker-engine";
+import {
+  connectEngine,
+  engineSettingsFromEnv,
+  type DockerEngine,
+} from "@molecule-ai/docker-engine";
 import { createImageBuilder } from "@molecule-ai/image-build";
 import { busyboxImage, findTestEngine } from "@molecule-ai/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -90,7 +94,11 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
       }),
     ).rejects.toThrow("stop");
     const after = (await engine.images.list()).flatMap(({ tags }) => tags);
-    expect(after.filter((tag) => tag.includes("rebuild-") && !before.some(({ tags }) => tags.includes(tag)))).toEqual([]);
+    expect(
+      after.filter(
+        (tag) => tag.includes("rebuild-") && !before.some(({ tags }) => tags.includes(tag)),
+      ),
+    ).toEqual([]);
   });
 
   it("leaves nothing when a build fails", async () => {

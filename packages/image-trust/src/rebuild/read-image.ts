@@ -39,7 +39,7 @@ export async function readImage(
   const feed = pipeline(archive, tar, { signal });
   try {
     for await (const entry of tar as AsyncIterable<ArchiveEntry>) {
-      const { name, type, linkname, size = 0 } = entry.header;
+      const { name, type, linkname, size } = entry.header;
       const path = posix.normalize(name);
       if (type === "symlink" || type === "link") {
         links.set(path, posix.join(type === "link" ? "" : posix.dirname(path), linkname ?? ""));
