@@ -74,9 +74,7 @@ async function reachable(): Promise<readonly string[]> {
       { digest: string }[] | { digest: string }
     >;
     const children = [json["manifests"], json["layers"], json["config"]].flat();
-    await Promise.all(
-      children.map((child) => (child === undefined ? undefined : visit(child.digest))),
-    );
+    for (const child of children) if (child !== undefined) await visit(child.digest);
   };
   const index = JSON.parse(await readFile(join(directory, "index.json"), "utf8")) as {
     manifests: { digest: string }[];
