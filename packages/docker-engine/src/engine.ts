@@ -377,8 +377,8 @@ export interface BuildCacheRecord {
 }
 
 export interface BuildCachePruneOptions extends CallOptions {
-  /** Only this record. */
-  readonly id?: string | undefined;
+  /** Only these records; an empty list removes nothing. */
+  readonly ids?: readonly string[] | undefined;
   /** Also shared, internal and frontend records. */
   readonly all?: boolean | undefined;
   /** Only what was not used for that long, milliseconds. */

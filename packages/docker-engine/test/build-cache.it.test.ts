@@ -47,15 +47,26 @@ describe.skipIf(skip)("the build cache", () => {
     expect(record?.lastUsedAt).toBeGreaterThanOrEqual(record?.createdAt ?? 0);
     const { id } = record as BuildCacheRecord;
 
+    expect(await engine.buildCache.prune({ ids: [], all: true })).toEqual({
+      reclaimedBytes: 0,
+      removed: [],
+    });
     // Shared with the image, so only `all` means it too.
-    expect(await engine.buildCache.prune({ id })).toEqual({ reclaimedBytes: 0, removed: [] });
-    expect(await engine.buildCache.prune({ id: id.slice(0, -1), all: true })).toMatchObject({
+    expect(await engine.buildCache.prune({ ids: [id] })).toEqual({
+      reclaimedBytes: 0,
       removed: [],
     });
-    expect(await engine.buildCache.prune({ id, all: true, unusedForMs: 3_600_000 })).toMatchObject({
+    expect(await engine.buildCache.prune({ ids: [id.slice(0, -1)], all: true })).toMatchObject({
       removed: [],
     });
-    expect(await engine.buildCache.prune({ id, all: true })).toMatchObject({ removed: [id] });
+    expect(
+      await engine.buildCache.prune({ ids: [id], all: true, unusedForMs: 3_600_000 }),
+    ).toMatchObject({
+      removed: [],
+    });
+    expect(await engine.buildCache.prune({ ids: ["absent", id], all: true })).toMatchObject({
+      removed: [id],
+    });
     expect(await own()).toEqual([]);
   });
 

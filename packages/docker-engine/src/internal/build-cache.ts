@@ -58,6 +58,7 @@ export function createBuildCacheApi(transport: Transport, apiVersion: string): B
       return usage.BuildCache ?? [];
     },
     async prune(options) {
+      if (options?.ids?.length === 0) return { reclaimedBytes: 0, removed: [] };
       const pruned = await transport.json(
         {
           method: "POST",
@@ -78,7 +79,7 @@ function pruneQuery(
   options: BuildCachePruneOptions,
   apiVersion: string,
 ): Record<string, string | undefined> {
-  const { id, all, unusedForMs, keepBytes, maxUsedBytes, minFreeBytes } = options;
+  const { ids, all, unusedForMs, keepBytes, maxUsedBytes, minFreeBytes } = options;
   const threeLimits = compareApiVersions(apiVersion, THREE_LIMITS) >= 0;
   if (!threeLimits && (maxUsedBytes !== undefined || minFreeBytes !== undefined)) {
     throw new EngineError(
@@ -93,10 +94,15 @@ function pruneQuery(
     "max-used-space": bytes(maxUsedBytes),
     "min-free-space": bytes(minFreeBytes),
     filters: filters({
-      id: id === undefined ? undefined : [`^${id.replace(/[^0-9a-z]/gi, "\\$&")}$`],
+      // One value only is taken, and it is a regular expression.
+      id: ids === undefined ? undefined : [`^(${ids.map(escapeId).join("|")})$`],
       until: unusedForMs === undefined ? undefined : [`${Math.ceil(unusedForMs)}ms`],
     }),
   };
+}
+
+function escapeId(id: string): string {
+  return id.replace(/[^0-9a-z]/gi, "\\$&");
 }
 
 function bytes(value: number | undefined): string | undefined {
