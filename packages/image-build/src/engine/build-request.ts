@@ -50,9 +50,12 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
   };
 }
 
-/** The only cache that the engine's BuildKit exports is inside the image; it is asked for like this. */
+/**
+ * The only cache that the engine's BuildKit exports is inside the image; it is asked for like this.
+ * For a registry the image is pushed with it.
+ */
 function exportsInline({ cache }: BuildOptions): boolean {
-  return cache?.exports.some(({ type }) => type === "inline") === true;
+  return cache?.exports.some(({ type }) => type === "inline" || type === "registry") === true;
 }
 
 function cacheFrom({ cache }: BuildOptions): string | undefined {

@@ -5,8 +5,10 @@ import { explainFailure, explainRefusal, type FailureContext } from "../failure/
 import type { BuildOutcome, BuildProgress } from "../progress/build-progress.js";
 import { planBuildQuery } from "./build-request.js";
 import { createBuildkitProgress } from "./buildkit-progress.js";
+import { pullCacheImages } from "./cache-images.js";
 import { createClassicProgress } from "./classic-progress.js";
 import { prepareUpload, type ContextUpload } from "../context/context-upload.js";
+import { platformsOf } from "../backends/requirements.js";
 import { ImageBuildError } from "../errors.js";
 import { discardImage } from "./discard-image.js";
 import { pullBases, type PulledBases } from "./pull-bases.js";
@@ -19,8 +21,18 @@ export interface EngineBuildRun extends BuildRun {
 const CANCEL_GRACE_MS = 10_000;
 
 /** Sends the context, follows the build, tags the image. On abort the engine has stopped first. */
-export async function runEngineBuild(run: EngineBuildRun): Promise<BuiltImage> {
-  const { signal } = run;
+export async function runEngineBuild(asked: EngineBuildRun): Promise<BuiltImage> {
+  const { signal } = asked;
+  const { cache } = asked.request;
+  await using caches = await pullCacheImages({
+    ...asked,
+    cache,
+    platform: platformsOf(asked.request)[0],
+  });
+  const run = {
+    ...asked,
+    request: { ...asked.request, cache: cache && { ...cache, imports: caches.imports } },
+  };
   const upload = await prepareUpload({
     options: run.request,
     limits: run.limits,
@@ -49,7 +61,9 @@ export async function runEngineBuild(run: EngineBuildRun): Promise<BuiltImage> {
     throw explainFailure({ ...outcome, failure }, context);
   }
   const imageId = await identify(run, outcome);
+  if (imageId !== undefined) await caches.push(imageId);
   if (signal.aborted) {
+    await caches[Symbol.asyncDispose]();
     if (imageId !== undefined) await discardImage(run.engine, imageId);
     throw signal.reason;
   }

@@ -22,9 +22,10 @@ const NOTHING: BackendCapabilities = {
 
 /**
  * What `POST /build` can do. Secrets, agents and further contexts are fetched by BuildKit from its
- * client over a session, which plain HTTP has not; a cache is exported only into the image itself.
+ * client over a session, which plain HTTP has not; a cache is exported only inside the image, which
+ * is pushed where a registry is to have it.
  */
 export const ENGINE_CAPABILITIES: Readonly<Record<"buildkit" | "classic", BackendCapabilities>> = {
-  buildkit: { ...NOTHING, cacheImports: ["registry"], cacheExports: ["inline"] },
+  buildkit: { ...NOTHING, cacheImports: ["registry"], cacheExports: ["inline", "registry"] },
   classic: NOTHING,
 };
