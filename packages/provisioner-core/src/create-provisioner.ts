@@ -7,6 +7,7 @@ import {
 } from "@molecule-ai/core";
 import { mountsWorkspace, normaliseTier } from "@molecule-ai/host-config";
 import type { EnsureImageOptions, ImageSource, ResolvedImage } from "@molecule-ai/registry-mode";
+import type { Admission, AdmissionAnswer } from "./admission.js";
 import { collectTimings, type StageTiming } from "./collect-timings.js";
 import { noConfigSource } from "./config-source.js";
 import { defaultConfigYaml, readAgentPort } from "./config-yaml.js";
@@ -30,6 +31,8 @@ export interface ProvisionerOptions {
   /** Makes an image that a spec names itself present; without it such a spec is refused. */
   readonly ensureImage?:
     ((ref: string, options: EnsureImageOptions) => Promise<ResolvedImage>) | undefined;
+  /** Asked whether a workspace may start from an image; without it every image may be started. */
+  readonly admission?: Admission | undefined;
   readonly clock?: Clock | undefined;
   readonly redactor?: Redactor | undefined;
   /** How readiness is asked for; HTTP by default. */
@@ -56,6 +59,32 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
       `Image ${spec.image} was asked for, but this provisioner only starts the images of runtimes.`,
       { hint: "Leave the image out." },
     );
+  };
+
+  /** Before anything is made of the image, so that a refusal leaves nothing to take back. */
+  const askAdmission = async (
+    spec: WorkspaceSpec,
+    image: ResolvedImage,
+    run: UpOptions,
+  ): Promise<AdmissionAnswer | undefined> => {
+    const answer = await options.admission?.({
+      workspaceId: spec.id,
+      runtime: spec.runtime,
+      tier: normaliseTier(spec.tier),
+      image,
+      isNamed: spec.image !== undefined && spec.image !== "",
+      signal: run.signal,
+      onEvent: run.onEvent,
+    });
+    for (const { rule, message, remedy } of answer?.findings ?? []) {
+      run.onEvent?.({
+        type: "warning",
+        code: "WARN_WORKSPACE_ADMISSION",
+        message: `${image.ref}: rule ${rule}: ${message}.`,
+        hint: remedy,
+      });
+    }
+    return answer;
   };
 
   /** Applies a plan and, when wanted, waits until the agent answers, while all can be undone. */
@@ -112,10 +141,23 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
     plan: WorkspacePlan,
     image: ResolvedImage,
     applied: { readonly url: string; readonly ready: boolean },
-    timings: readonly StageTiming[],
+    facts: {
+      readonly timings: readonly StageTiming[];
+      readonly admission: AdmissionAnswer | undefined;
+    },
   ): UpResult => {
     const { id, name, tier, internalUrl } = plan;
-    return { id, name, tier, internalUrl, image, timings: [...timings], ...applied };
+    const { admission } = facts;
+    return {
+      id,
+      name,
+      tier,
+      internalUrl,
+      image,
+      admission,
+      timings: [...facts.timings],
+      ...applied,
+    };
   };
 
   return {
@@ -161,6 +203,7 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
           ref: spec.ref,
           offline: spec.offline,
         }));
+      const admission = await askAdmission(spec, image, run);
       const prepared = await prepareSeed(spec, {
         given: given.template,
         fallbackPath: upOptions.fallbackTemplatePath ?? image.templatePath,
@@ -177,7 +220,7 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
       const plan = planWorkspace(spec, settings, { image, template, agentPort });
       const { replace, takeOver } = upOptions;
       const applied = await apply(plan, { seed, replace, takeOver }, run);
-      return toResult(plan, image, applied, timings);
+      return toResult(plan, image, applied, { timings, admission });
     },
 
     async restart(id, restartOptions: RestartOptions = {}) {
@@ -195,11 +238,12 @@ export function createProvisioner(options: ProvisionerOptions): Provisioner {
         restartOptions.upgrade === true
           ? await ensureImage(spec, { signal, onEvent: sink, ref: spec.ref })
           : known.image;
+      const admission = await askAdmission(spec, image, run);
       const plan = planWorkspace(spec, settings, { image, agentPort });
       const secrets = spec.secrets ?? {};
       const seed: WorkspaceSeed = Object.keys(secrets).length === 0 ? {} : { secrets };
       const applied = await apply(plan, { seed, replace: true }, run);
-      return toResult(plan, image, applied, timings);
+      return toResult(plan, image, applied, { timings, admission });
     },
 
     sweep: (sweepOptions) => sweep(backend, clock, sweepOptions),

@@ -1,3 +1,4 @@
+export type { Admission, AdmissionAnswer, AdmissionQuestion } from "./admission.js";
 export { validateConfigSource, type ConfigSource } from "./config-source.js";
 export { defaultConfigYaml, type DefaultConfig } from "./config-yaml.js";
 export { createProvisioner, type ProvisionerOptions } from "./create-provisioner.js";

@@ -1,5 +1,6 @@
 import type { EventSink } from "@molecule-ai/core";
 import type { ResolvedImage } from "@molecule-ai/registry-mode";
+import type { AdmissionAnswer } from "./admission.js";
 import type { WorkspacePlan } from "./workspace-plan.js";
 import type { WorkspaceSpec } from "./workspace-spec.js";
 
@@ -53,6 +54,8 @@ export interface UpResult {
   readonly internalUrl: string;
   readonly tier: number;
   readonly image: ResolvedImage;
+  /** Undefined when nobody was asked. */
+  readonly admission?: AdmissionAnswer | undefined;
   /** Milliseconds by stage, in the order they ran. */
   readonly timings: readonly { readonly stage: string; readonly durationMs: number }[];
   readonly ready: boolean;

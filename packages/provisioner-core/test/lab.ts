@@ -21,6 +21,7 @@ import {
   createDockerBackend,
   createProvisioner,
   provisionerSettingsFromEnv,
+  type Admission,
   type DockerBackendOptions,
   type PlanSettings,
   type Provisioner,
@@ -56,7 +57,11 @@ export interface Lab extends AsyncDisposable {
   spec(over?: Partial<WorkspaceSpec>): WorkspaceSpec;
   buildImage(options: Omit<ScratchImageOptions, "socketPath" | "ref">): Promise<ResolvedImage>;
   backendOn(engine: DockerEngine, over?: Partial<DockerBackendOptions>): WorkspaceBackend;
-  provisionerOn(backend: WorkspaceBackend, image?: ResolvedImage): Provisioner;
+  provisionerOn(
+    backend: WorkspaceBackend,
+    image?: ResolvedImage,
+    admission?: Admission,
+  ): Provisioner;
   /** Names of all containers and volumes that carry the install label. */
   leftovers(): Promise<string[]>;
   /** The engine's own record of a container. */
@@ -127,10 +132,11 @@ export async function openLab(socketPath: string): Promise<Lab> {
   });
   const backendOn: Lab["backendOn"] = (on, over = {}) =>
     createDockerBackend({ engine: on, installId, stopGraceSeconds: 2, ...over });
-  const provisionerOn: Lab["provisionerOn"] = (on, source = image) =>
+  const provisionerOn: Lab["provisionerOn"] = (on, source = image, admission = undefined) =>
     createProvisioner({
       backend: on,
       settings,
+      admission,
       imageSource: { ensure: () => Promise.resolve(source) },
     });
   const backend = backendOn(engine);
