@@ -36,6 +36,10 @@ export const USES = {
   "@molecule-ai/image-build": `
     assert.ok(api.DEFAULT_BUILD_LIMITS);
     assert.equal(typeof api.createImageBuilder({ engine: {} }).build, "function");`,
+  "@molecule-ai/image-trust": `
+    const facts = { imageId: "sha256:1", origin: undefined, digest: undefined };
+    const request = { facts, policy: api.NO_ADMISSION_POLICY, tier: 4, now: 0 };
+    assert.equal(api.admit(request).decision, "refused");`,
   "@molecule-ai/local-build": `
     assert.match(api.cacheKey("hello", "a".repeat(40), "https://git.example.com/x-"), /^[0-9a-f]{16}$/);
     assert.equal(typeof api.createLocalBuildSource, "function");`,

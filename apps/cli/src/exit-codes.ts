@@ -219,6 +219,16 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_STREAM_SLOW: "failed",
   ERR_TIER_NOT_ALLOWED: "refused",
   ERR_UNAUTHENTICATED: "failed",
+
+  ERR_TRUST_COSIGN_FAILED: "failed",
+  ERR_TRUST_COSIGN_MISSING: "failed",
+  ERR_TRUST_IMAGE_UNREADABLE: "failed",
+  ERR_TRUST_MALFORMED: "failed",
+  ERR_TRUST_POLICY: "usage",
+  ERR_TRUST_REFERENCE: "usage",
+  ERR_TRUST_REFUSED: "refused",
+  ERR_TRUST_SIGNER: "usage",
+  ERR_TRUST_UNVERIFIED: "refused",
 };
 
 /**

@@ -84,3 +84,5 @@ export {
   type RebuildCheck,
   type TrustLevel,
 } from "./rebuild/trust-level.js";
+export { readPolicyFile } from "./admission/read-policy-file.js";
+export { trustSettingsFromEnv, type TrustSettings } from "./settings.js";
