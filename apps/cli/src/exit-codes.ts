@@ -138,6 +138,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_BUILD_TRACE: "failed",
   ERR_BUILD_TRUNCATED: "failed",
   ERR_BUILDER: "failed",
+  ERR_CLEANUP_FAILED: "failed",
 
   ERR_LOCAL_BUILD_CACHE: "failed",
   ERR_LOCAL_BUILD_CHECKOUT: "as its cause",
