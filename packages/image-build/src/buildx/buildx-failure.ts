@@ -1,8 +1,9 @@
 import type { BuildBackend } from "../backends/backend.js";
 import type { DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
 import { ImageBuildError } from "../errors.js";
+import { exitCodeOf } from "../failure/error-block.js";
 import { explainFailure } from "../failure/build-failure.js";
-import { oneLine, type BuildOutcome } from "../progress/build-progress.js";
+import { oneLine, type BuildOutcome, type ReportedFailure } from "../progress/build-progress.js";
 
 export interface BuildxFailureFacts {
   readonly outcome: BuildOutcome;
@@ -17,11 +18,14 @@ export interface BuildxFailureFacts {
   readonly clean: (text: string) => string;
 }
 
-/** The line to the builder broke, or there is none any more. */
+/** The line to the builder broke in the middle of something. */
 const LOST =
-  /code = Unavailable|error reading from server|failed to receive status|connection (?:refused|reset|error)|closing transport|failed to list workers|transport is closing|Cannot connect to the Docker daemon|error during connect|no such host|broken pipe|graceful_stop|\bEOF$/;
+  /code = Unavailable|error reading from server|failed to receive status|error reading preface|transport is closing|closing transport|graceful_stop/;
+/** There is no builder at the other end. Of a step, such words are about its own network. */
+const UNREACHABLE =
+  /Cannot connect to the Docker daemon|error during connect|failed to (?:list workers|dial)|connection (?:refused|reset|error)|no such host|broken pipe|\bEOF$/;
 const UNSUPPORTED =
-  /is not supported for the \S{1,40} driver|currently unsupported by the current BuildKit daemon|exporter "[^"]{1,40}" could not be found|unknown flag: |unknown (?:cache )?exporter|requires (?:buildkit|buildx)/i;
+  /is not supported for the \S{1,40} driver|currently unsupported by the current BuildKit daemon|exporter "[^"]{1,40}" could not be found|unknown flag: |unknown (?:cache )?exporter|subdir not supported yet|requires (?:buildkit|buildx)/i;
 const NO_BUILDER = /^no builder "[^"]{0,200}" found/;
 const PUSH = /failed to push|(?:^|: )push(?:ing)? .*(?:denied|unauthorized|forbidden)/i;
 /** What BuildKit, and not buildx, said. */
@@ -47,6 +51,10 @@ export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError
   ): ImageBuildError =>
     new ImageBuildError(code, `${subject}: ${text}`, { hint, retryable, details: { reason } });
 
+  // What a command printed or is called says nothing of the builder.
+  if (outcome.failedStep !== undefined && exitCodeOf(outcome.failedStep.error) !== undefined) {
+    return explainStep(failure, facts);
+  }
   if (NO_BUILDER.test(message)) {
     return fail(
       "ERR_BUILDER",
@@ -62,7 +70,7 @@ export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError
     );
   }
   if (outcome.failedStep === undefined || LOST.test(outcome.failedStep.error)) {
-    if (LOST.test(message)) {
+    if (LOST.test(message) || UNREACHABLE.test(message)) {
       return fail(
         "ERR_BUILD_ENGINE_LOST",
         `the connection to the builder ${builder} broke off before the build was done: ${reason}`,
@@ -85,15 +93,16 @@ export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError
       );
     }
   }
+  return explainStep(failure, facts);
+}
+
+function explainStep(
+  failure: ReportedFailure,
+  { outcome, dockerfile, outline, clean }: BuildxFailureFacts,
+): ImageBuildError {
   return explainFailure(
     { ...outcome, failure },
-    {
-      backend: "buildkit",
-      dockerfile: facts.dockerfile,
-      outline: facts.outline,
-      pullFailures: new Map(),
-      clean,
-    },
+    { backend: "buildkit", dockerfile, outline, pullFailures: new Map(), clean },
   );
 }
 
