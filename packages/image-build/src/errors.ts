@@ -1,4 +1,5 @@
-import { ProvisionerError, type ProvisionerErrorOptions } from "@molecule-ai/core";
+import { ProvisionerError, type JsonValue, type ProvisionerErrorOptions } from "@molecule-ai/core";
+import type { BuildErrorEntry } from "./failure/build-error-entry.js";
 
 export type ImageBuildErrorCode =
   /** An option is wrong: a tag, a path, a label, a build stage. */
@@ -47,6 +48,8 @@ export type ImageBuildErrorCode =
   | "ERR_PUSH_CREDENTIALS"
   /** What the registry has is not what was built or pushed. */
   | "ERR_PUBLISH_DIGEST"
+  /** An archive of images cannot be written or read. */
+  | "ERR_IMAGE_ARCHIVE"
   /** A record of what was published is damaged or contradicts itself. */
   | "ERR_PUBLISH_RECORD"
   /** A clean-up that was required could not be done. */
@@ -67,6 +70,8 @@ export interface BuildFailure {
   readonly exitCode: number | undefined;
   /** What the step printed last. */
   readonly lastLines: readonly string[];
+  /** What its tools, or the builder, said was wrong; at least one. */
+  readonly entries: readonly BuildErrorEntry[];
 }
 
 export interface ImageBuildErrorOptions extends ProvisionerErrorOptions {
@@ -94,9 +99,14 @@ export class ImageBuildError extends ProvisionerError<ImageBuildErrorCode> {
               line: failure.line ?? null,
               exitCode: failure.exitCode ?? null,
               lastLines: failure.lastLines,
+              entries: failure.entries.map(asDetails),
             }),
       },
     });
     this.failure = failure;
   }
+}
+
+function asDetails(entry: BuildErrorEntry): JsonValue {
+  return Object.fromEntries(Object.entries(entry).filter(([, member]) => member !== undefined));
 }

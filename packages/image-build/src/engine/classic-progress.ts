@@ -54,6 +54,7 @@ export function createClassicProgress(
     const { id, name } = step;
     output.end(id);
     const lastLines = output.tail(id);
+    const printed = output.output(id);
     output.drop(id);
     emit({
       type: "build.vertex",
@@ -68,7 +69,7 @@ export function createClassicProgress(
       if (step.cached) cachedSteps += 1;
     }
     step = undefined;
-    return { id, name, error: error ?? "", lastLines };
+    return { id, name, error: error ?? "", lastLines, output: printed };
   };
 
   const open = (index: string, total: string, text: string): void => {

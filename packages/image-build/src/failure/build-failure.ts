@@ -1,6 +1,9 @@
 import { isProvisionerError, type ProvisionerError } from "@molecule-ai/core";
 import { adviseOnStep } from "./build-hints.js";
+import type { BuildErrorEntry } from "./build-error-entry.js";
+import { findEntries } from "./failure-entries.js";
 import { exitCodeOf } from "./error-block.js";
+import { withoutPreamble } from "./preamble.js";
 import {
   oneLine,
   type BuildOutcome,
@@ -32,9 +35,6 @@ export interface FailureContext {
 /** BuildKit's names of the steps that look for an image: a base, or the frontend of `# syntax=`. */
 const BASE_STEP = /^\[internal\] load metadata for (.+)$/s;
 const FRONTEND_STEP = /^resolve image config for (.+)$/s;
-
-/** What the frontend puts before the reason proper. */
-const PREAMBLE = /^(?:failed to (?:solve|create|read|parse)[^:]{0,80}: )+/;
 
 /**
  * Makes of a failed build the error that says where and why. What failed is told by which step
@@ -76,6 +76,7 @@ function explainStep(
     failedStep.error === "" ? failure.message : failedStep.error,
     context.clean,
   );
+  const entries = entriesOf(context, reason, { failedStep, instruction });
   const text = instruction?.text ?? step?.text ?? failedStep.name;
   const what = shorten(oneLine(text, context.clean));
   const result = exitCode === undefined ? `failed: ${reason}` : `failed with exit code ${exitCode}`;
@@ -87,8 +88,9 @@ function explainStep(
         keyword: instruction?.keyword ?? step?.text.split(/\s/, 1)[0]?.toUpperCase() ?? "",
         exitCode,
         text: [reason, ...failedStep.lastLines].join("\n"),
+        entries,
       }),
-      failure: describe(context, failedStep, instruction, exitCode),
+      failure: describe(context, { failedStep, instruction, exitCode, entries }),
       details: { reason },
     },
   );
@@ -112,7 +114,11 @@ function explainBase(
       hint: cause?.hint ?? BASE_HINT,
       retryable: cause?.retryable,
       cause,
-      failure: describe(context, failedStep, instruction, undefined),
+      failure: describe(context, {
+        failedStep,
+        instruction,
+        entries: entriesOf(context, reason, { instruction }),
+      }),
       details: { image, reason },
     },
   );
@@ -144,7 +150,7 @@ function explainFrontend(
     `The frontend ${image} that ${context.dockerfile} asks for in its syntax line cannot be had: ${reason}`,
     {
       hint: "Remove the # syntax= line if the engine's own Dockerfile frontend is enough, or let the engine reach that registry.",
-      failure: describe(context, undefined, undefined, undefined),
+      failure: describe(context, { entries: entriesOf(context, reason, {}) }),
       details: { image, reason },
       retryable: cause?.retryable,
       cause,
@@ -168,12 +174,14 @@ function explainSyntax(
     `The engine cannot use ${context.dockerfile}${where}: ${reason}`,
     {
       hint: "Correct that line of the Dockerfile.",
-      failure: {
-        ...describe(context, undefined, instruction, undefined),
+      failure: describe(context, {
+        instruction,
         line,
-        instruction:
-          instruction === undefined ? undefined : oneLine(instruction.text, context.clean),
-      },
+        entries: entriesOf(context, reason, { instruction, line }).map((entry) => ({
+          ...entry,
+          ...(line === undefined ? {} : { file: context.dockerfile, line }),
+        })),
+      }),
       details: { reason },
       cause,
     },
@@ -183,12 +191,13 @@ function explainSyntax(
 /** The steps went well and then something else did not, such as writing the image. */
 function explainEngine(failure: ReportedFailure, context: FailureContext): ImageBuildError {
   const reason = oneLine(failure.message, context.clean);
+  const entries = entriesOf(context, reason, {});
   return new ImageBuildError(
     "ERR_BUILD_FAILED",
     `The engine could not finish the build: ${reason}`,
     {
-      hint: adviseOnStep({ keyword: "", exitCode: failure.exitCode, text: reason }),
-      failure: describe(context, undefined, undefined, failure.exitCode),
+      hint: adviseOnStep({ keyword: "", exitCode: failure.exitCode, text: reason, entries }),
+      failure: describe(context, { exitCode: failure.exitCode, entries }),
       details: { reason },
     },
   );
@@ -212,20 +221,39 @@ function findInstruction(
   return backend === "buildkit" ? findStep(outline, step) : findClassicStep(outline, step);
 }
 
-function describe(
-  context: FailureContext,
-  failedStep: FailedStep | undefined,
-  instruction: DockerfileInstruction | undefined,
-  exitCode: number | undefined,
-): BuildFailure {
+interface FailureFacts {
+  readonly failedStep?: FailedStep | undefined;
+  readonly instruction?: DockerfileInstruction | undefined;
+  readonly line?: number | undefined;
+  readonly exitCode?: number | undefined;
+  readonly entries: readonly BuildErrorEntry[];
+}
+
+function describe(context: FailureContext, facts: FailureFacts): BuildFailure {
+  const { failedStep, instruction, exitCode, entries } = facts;
   return {
     dockerfile: context.dockerfile,
     step: failedStep && oneLine(failedStep.name, context.clean),
     instruction: instruction && oneLine(instruction.text, context.clean),
-    line: instruction?.line,
+    line: facts.line ?? instruction?.line,
     exitCode,
     lastLines: failedStep?.lastLines ?? [],
+    entries,
   };
+}
+
+function entriesOf(
+  context: FailureContext,
+  reason: string,
+  { failedStep, instruction, line }: Omit<FailureFacts, "entries">,
+): readonly BuildErrorEntry[] {
+  return findEntries({
+    output: failedStep?.output ?? failedStep?.lastLines ?? [],
+    reason,
+    clean: context.clean,
+    instruction: instruction && oneLine(instruction.text, context.clean),
+    dockerfileLine: line ?? instruction?.line,
+  });
 }
 
 function place(context: FailureContext, instruction: DockerfileInstruction | undefined): string {
@@ -235,10 +263,6 @@ function place(context: FailureContext, instruction: DockerfileInstruction | und
 function lineOf(reason: string, outline: DockerfileOutline | undefined): number | undefined {
   const line = Number(/\bline (\d{1,7})\b/.exec(reason)?.[1] ?? 0);
   return line >= 1 && line <= (outline?.lines ?? line) ? line : undefined;
-}
-
-function withoutPreamble(text: string): string {
-  return text.replace(PREAMBLE, "");
 }
 
 function shorten(text: string): string {

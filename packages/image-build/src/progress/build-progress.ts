@@ -25,6 +25,8 @@ export interface FailedStep {
   readonly name: string;
   readonly error: string;
   readonly lastLines: readonly string[];
+  /** More of what it printed, to look for errors in. */
+  readonly output?: readonly string[] | undefined;
 }
 
 /** Turns what a builder tells into events. One implementation for each builder. */

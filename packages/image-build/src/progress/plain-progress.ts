@@ -172,7 +172,8 @@ export function createPlainProgress(options: BuildProgressOptions): BuildProgres
     const vertex = failedId === undefined ? undefined : vertexes.get(failedId);
     if (failedId !== undefined && vertex !== undefined) {
       const { name, error } = vertex;
-      return { id: failedId, name, error, lastLines: output.tail(failedId) };
+      const [lastLines, printed] = [output.tail(failedId), output.output(failedId)];
+      return { id: failedId, name, error, lastLines, output: printed };
     }
     const step = block.message === undefined ? undefined : block.steps[0];
     if (step === undefined) return undefined;

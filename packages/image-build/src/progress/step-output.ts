@@ -19,12 +19,16 @@ export interface StepOutput {
   end(step: string): void;
   /** The last lines of a step, oldest first. */
   tail(step: string): readonly string[];
+  /** Like {@link StepOutput.tail}, but of several hundred lines. */
+  output(step: string): readonly string[];
   /** Forgets a step. */
   drop(step: string): void;
 }
 
 /** Longest line that is passed on, in UTF-16 units. */
 export const MAX_LINE_LENGTH = 4096;
+/** Enough to find the first error of a step in, below which its tools went on for a while. */
+const OUTPUT_LINES = 400;
 /** A line is held whole up to here, so that a secret across the cut is still recognised. */
 const MAX_HELD_LENGTH = 16 * MAX_LINE_LENGTH;
 
@@ -38,13 +42,14 @@ interface OpenLine {
 export function createStepOutput(options: StepOutputOptions): StepOutput {
   const open = new Map<string, Partial<Record<OutputStream, OpenLine>>>();
   const tails = new Map<string, string[]>();
+  const keptLines = Math.max(options.tailLines, OUTPUT_LINES);
 
   const emit = (step: string, stream: OutputStream, raw: string): void => {
     const line = shorten(options.clean(lastOverprint(raw)));
     const tail = tails.get(step) ?? [];
     tails.set(step, tail);
     tail.push(line);
-    if (tail.length > options.tailLines) tail.shift();
+    if (tail.length > keptLines) tail.shift();
     options.onLine(step, stream, line);
   };
 
@@ -88,7 +93,9 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
       }
       open.delete(step);
     },
-    tail: (step) => tails.get(step) ?? [],
+    tail: (step) =>
+      options.tailLines === 0 ? [] : (tails.get(step) ?? []).slice(-options.tailLines),
+    output: (step) => tails.get(step) ?? [],
     drop(step) {
       open.delete(step);
       tails.delete(step);

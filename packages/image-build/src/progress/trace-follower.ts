@@ -127,6 +127,7 @@ export function createTraceFollower(options: BuildProgressOptions): TraceFollowe
           name: failed[1].name,
           error: failed[1].error,
           lastLines: output.tail(failed[0]),
+          output: output.output(failed[0]),
         },
         steps: steps.length,
         cachedSteps: steps.filter((vertex) => vertex.cached).length,
