@@ -55,6 +55,20 @@ export function engineBuilderName(
   return contextOf(settings, endpoint) ?? "default";
 }
 
+/**
+ * How buildx is told of the engine when it makes a builder there; undefined for one that is reached
+ * with TLS variables, which buildx keeps with no builder.
+ */
+export function dockerEndpointOf(
+  settings: BuildSettings,
+  endpoint: EngineEndpoint,
+): string | undefined {
+  const context = contextOf(settings, endpoint);
+  if (context !== undefined) return context;
+  if (endpoint.kind === "tls" || endpoint.kind === "npipe") return undefined;
+  return settings.dockerHost ?? `${endpoint.kind}://${endpoint.address}`;
+}
+
 /** The environment of a buildx that speaks to the engine at `endpoint`. */
 export function buildxEnvironment(
   settings: BuildSettings,

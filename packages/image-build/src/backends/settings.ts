@@ -217,7 +217,7 @@ function childEnvOf(
 ): Readonly<Record<string, string>> {
   const picked: Record<string, string> = { HOME: homeDirectory };
   for (const name of CHILD_VARIABLES) {
-    for (const spelling of /_PROXY$/.test(name) ? [name, name.toLowerCase()] : [name]) {
+    for (const spelling of name.endsWith("_PROXY") ? [name, name.toLowerCase()] : [name]) {
       const value = env[spelling];
       if (value !== undefined && value !== "") picked[spelling] = value;
     }

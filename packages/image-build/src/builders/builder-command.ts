@@ -8,8 +8,10 @@ const STDERR_TAIL_BYTES = 16 * 1024;
 export interface BuilderCommandResult {
   readonly succeeded: boolean;
   readonly stdout: string;
-  /** What buildx said last, one line, safe to print; empty when it said nothing. */
+  /** The error of buildx, one line, safe to print; empty when it said nothing. */
   readonly complaint: string;
+  /** It knows no builder of the name it was asked for. */
+  readonly isUnknown: boolean;
 }
 
 /**
@@ -34,10 +36,13 @@ export async function runBuilderCommand(
     signal: deadline.signal,
     stderrTailBytes: STDERR_TAIL_BYTES,
   });
+  const succeeded = outcome.kind === "exited";
   return {
-    succeeded: outcome.kind === "exited",
+    succeeded,
     stdout: outcome.stdout.toString("utf8"),
     complaint: complaintOf(outcome.stderr),
+    isUnknown:
+      !succeeded && /^(?:ERROR|failed to remove \S+): no builder ".*" found$/m.test(outcome.stderr),
   };
 }
 
@@ -51,12 +56,14 @@ export function checkBuilderName(name: string): void {
   );
 }
 
-/** The last `ERROR:` of buildx, or the last line that says anything. */
+/** The reason why a builder was not removed, the last `ERROR:`, or the last line that says anything. */
 function complaintOf(stderr: string): string {
   const lines = stripControlCharacters(stderr)
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !/^-+$/.test(line));
-  const error = lines.findLast((line) => line.startsWith("ERROR: "))?.slice("ERROR: ".length);
-  return (error ?? lines.at(-1) ?? "").slice(0, 1000);
+  const told =
+    lines.find((line) => line.startsWith("failed to remove ")) ??
+    lines.findLast((line) => line.startsWith("ERROR: "))?.slice("ERROR: ".length);
+  return (told ?? lines.at(-1) ?? "").replace(/\.$/, "").slice(0, 1000);
 }

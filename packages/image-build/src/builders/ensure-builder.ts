@@ -87,7 +87,7 @@ export async function ensureBuilder(options: EnsureBuilderOptions): Promise<Ensu
 
   const known = { record, settings, config };
   const found = await look(options, known, bootstrap);
-  if (found.kind === "usable") return finish(found.info, "reused", startedAt);
+  if (found.kind === "usable") return await finish(found.info, "reused", startedAt);
   let isReplaced = false;
   if (found.kind === "replaceable") {
     isReplaced = await removeFromBuildx({ buildx, name, signal, keepCache: found.keepCache });

@@ -102,7 +102,7 @@ export function renderBuilderConfig(
       : { gcpolicy: gc.map((rule) => ruleTable(rule, options.legacy === true)) }),
   };
   const hosts = Object.entries(registries).sort(([a], [b]) => (a < b ? -1 : 1));
-  return stringify({
+  const toml = stringify({
     ...(Object.keys(worker).length > 0 ? { worker: { oci: worker } } : {}),
     ...(hosts.length > 0
       ? {
@@ -112,6 +112,7 @@ export function renderBuilderConfig(
         }
       : {}),
   });
+  return toml.trim() === "" ? "" : toml;
 }
 
 function ruleTable(rule: GcRule, legacy: boolean): TomlTable {

@@ -48,7 +48,7 @@ async function inspectWith(
 ): Promise<InspectAnswer> {
   const { buildx, name, signal } = options;
   checkBuilderName(name);
-  const { succeeded, stdout, complaint } = await runBuilderCommand(buildx, {
+  const { succeeded, stdout, complaint, isUnknown } = await runBuilderCommand(buildx, {
     args: ["inspect", ...flags, name],
     what: flags.length > 0 ? `The start of the builder ${name}` : `Inspecting the builder ${name}`,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
@@ -58,7 +58,5 @@ async function inspectWith(
     const info = parseInspect(stdout);
     return { kind: "found", info: { ...info, name: info.name || name } };
   }
-  return complaint === `no builder "${name}" found`
-    ? { kind: "absent" }
-    : { kind: "failed", complaint };
+  return isUnknown ? { kind: "absent" } : { kind: "failed", complaint };
 }

@@ -176,14 +176,31 @@ function readRule(rule: Draft<BuilderGcRule> | undefined, key: string, value: st
 /** `image="x" memory="2g"`: Go's quoting, whose escapes are those of JSON but for a few. */
 function parseDriverOptions(text: string): Record<string, string> {
   const options: [string, string][] = [];
-  for (const [, name = "", quoted = ""] of text.matchAll(/([\w.-]+)=("(?:[^"\\]|\\.)*")/g)) {
-    try {
-      options.push([name, JSON.parse(quoted) as string]);
-    } catch {
-      options.push([name, quoted.slice(1, -1)]);
-    }
+  let from = 0;
+  for (;;) {
+    const equals = text.indexOf('="', from);
+    if (equals < 0) return Object.fromEntries(options);
+    const end = endOfQuoted(text, equals + 1);
+    options.push([text.slice(from, equals).trim(), unquote(text.slice(equals + 1, end))]);
+    from = end;
   }
-  return Object.fromEntries(options);
+}
+
+/** Behind the quote that closes the one at `start`. */
+function endOfQuoted(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at += 1) {
+    if (text[at] === "\\") at += 1;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
+}
+
+function unquote(quoted: string): string {
+  try {
+    return JSON.parse(quoted) as string;
+  } catch {
+    return quoted.replace(/^"|"$/g, "");
+  }
 }
 
 function splitAtColon(line: string): [key: string, value: string] {

@@ -36,7 +36,7 @@ const BUILDER = z.looseObject({
   Name: text,
   Driver: text,
   LastActivity: text,
-  Err: z.unknown(),
+  Err: z.unknown().optional(),
   Nodes: z.array(NODE).nullish(),
 });
 

@@ -1,6 +1,7 @@
 import type { Buildx } from "../buildx/buildx.js";
 import { ImageBuildError } from "../errors.js";
 import { checkBuilderName, runBuilderCommand } from "./builder-command.js";
+import { lockBuilder } from "./builder-lock.js";
 import { forgetBuilder } from "./builder-record.js";
 
 export interface RemoveBuilderOptions {
@@ -22,6 +23,8 @@ const DEFAULT_TIMEOUT_MS = 60_000;
  * was none. A remote daemon itself goes on. Throws `ERR_BUILDER`, `ERR_DEADLINE`.
  */
 export async function removeBuilder(options: RemoveBuilderOptions): Promise<boolean> {
+  checkBuilderName(options.name);
+  await using _lock = await lockBuilder(options.stateDirectory, options.name, options.signal);
   const isRemoved = await removeFromBuildx(options);
   await forgetBuilder(options.stateDirectory, options.name);
   return isRemoved;
@@ -33,14 +36,14 @@ export async function removeFromBuildx(
 ): Promise<boolean> {
   const { buildx, name, signal } = options;
   checkBuilderName(name);
-  const { succeeded, complaint } = await runBuilderCommand(buildx, {
+  const { succeeded, complaint, isUnknown } = await runBuilderCommand(buildx, {
     args: ["rm", ...(options.keepCache === true ? ["--keep-state"] : []), name],
     what: `Removing the builder ${name}`,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     signal,
   });
   if (succeeded) return true;
-  if (complaint.includes(`no builder "${name}" found`)) return false;
+  if (isUnknown) return false;
   throw new ImageBuildError("ERR_BUILDER", `The builder ${name} cannot be removed: ${complaint}.`, {
     hint: `See what buildx itself says: docker buildx rm ${name}`,
   });
