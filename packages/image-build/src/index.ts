@@ -1,11 +1,64 @@
-export { cacheIdentityFromEnv, type CacheIdentity } from "./cache/cache-identity.js";
+export { resolveBranch, type BranchFacts } from "./cache/branch.js";
+export {
+  planBuildkitPrune,
+  pruneBuildkit,
+  readBuilderUsage,
+  type BuildkitPruneOptions,
+  type BuildkitPruneResult,
+  type BuildkitRetentionRule,
+  type PruneFlags,
+} from "./cache/buildkit-prune.js";
+export type { BuilderUsage } from "./cache/builder-usage.js";
+export {
+  cacheIdentityFromEnv,
+  type CacheIdentity,
+  type CacheIdentityFacts,
+} from "./cache/cache-identity.js";
+export { renderCacheInfo, resolveCacheInfo, type CacheInfo } from "./cache/cache-info.js";
 export type { CacheMode } from "./cache/cache-mode.js";
+export type { CachePlane, CacheRef, CacheResolution, CacheVerdict } from "./cache/cache-ref.js";
+export { cacheRepositoryOf, type CacheTarget } from "./cache/cache-repository.js";
+export {
+  buildCacheTag,
+  cacheTagScope,
+  formatCacheTag,
+  isCacheTag,
+  parseCacheTag,
+  type CacheTag,
+} from "./cache/cache-tag.js";
+export { canonicalizeRef } from "./cache/canonical-ref.js";
+export { readGitFacts, type GitFacts } from "./cache/git-facts.js";
+export {
+  enforceLocalRetentionBelow,
+  listLocalCaches,
+  type LocalCacheSummary,
+} from "./cache/list-local-caches.js";
+export { localCacheDirectory, probeLocalCache, type LocalCache } from "./cache/local-cache.js";
+export {
+  enforceLocalRetention,
+  type LocalRetentionOptions,
+  type LocalRetentionResult,
+} from "./cache/local-retention.js";
+export {
+  listRegistryCaches,
+  type RegistryCacheEntry,
+  type RegistryCacheList,
+} from "./cache/registry-cache.js";
+export {
+  enforceRegistryRetention,
+  type RegistryRetentionOptions,
+  type RegistryRetentionResult,
+} from "./cache/registry-retention.js";
+export { resolveRepositoryId, type RepositoryFacts } from "./cache/repository-id.js";
 export {
   cacheSettingsFromEnv,
   parseCacheSettings,
   type CacheSettings,
   type CacheSettingsText,
+  type ExternalCacheRetentionRule,
+  type LocalCacheRetentionRule,
 } from "./cache/settings.js";
+export { planCache, type CachePlan, type CachePlanOptions } from "./cache/plan-cache.js";
 export type { BackendCapabilities, BuildBackend } from "./backends/backend.js";
 export { createBuildx, type Buildx, type BuildxSettings } from "./buildx/buildx.js";
 export type { BackendResolver } from "./chosen-backend.js";
@@ -64,3 +117,5 @@ export type {
   NamedContext,
 } from "./image-builder.js";
 export { DEFAULT_BUILD_LIMITS } from "./options.js";
+export { pushTags, type PushTagsOptions } from "./publish/push.js";
+export type { PublishEvent } from "./publish/publish-event.js";
