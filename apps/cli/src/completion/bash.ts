@@ -1,4 +1,4 @@
-import { flagsOf, type CommandShape, type OptionShape } from "./shape.js";
+import { flagsOf, topLevel, type CommandShape, type OptionShape } from "./shape.js";
 import { SHELLS } from "./shells.js";
 
 /** A completion script for bash 3.2 and newer. */
@@ -8,12 +8,17 @@ export function bashScript(
   globals: readonly OptionShape[],
 ): string {
   const fn = `_${program.replaceAll("-", "_")}`;
+  const names = topLevel(commands)
+    .map(({ name }) => name)
+    .join(" ");
+  const groups = commands.filter(({ subcommands }) => subcommands.length > 0);
   const cases = commands.map(
-    (command) => `    ${command.name})
+    (command) => `    "${command.name}")
       options="${flagsOf(command, () => true).join(" ")}"
       valued=" ${flagsOf(command, ({ takesValue }) => takesValue).join(" ")} "
       operand=${command.operand}
       most=${command.repeated ? 99 : 1}
+      subcommands="${command.subcommands.join(" ")}"
       ;;`,
   );
   return `# bash completion of ${program}
@@ -21,18 +26,22 @@ export function bashScript(
 
 ${fn}() {
   local program="\${COMP_WORDS[0]}" current="\${COMP_WORDS[COMP_CWORD]}"
-  local command="" options="" valued=" " operand=none most=0 seen=0 i word line
+  local command="" options="" valued=" " subcommands="" operand=none most=0 seen=0 depth=1 i word line
   local candidates=()
   COMPREPLY=()
 
   local globals=" ${flagsOf({ options: globals }, ({ takesValue }) => takesValue).join(" ")} "
+  local groups="|${groups.map(({ name }) => name).join("|")}|"
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
-    if [[ -z $command ]]; then
+    if [[ -z $command || $groups == *"|$command|"* ]]; then
       if [[ $globals == *" $word "* ]]; then
         i=$((i + 1))
-      elif [[ $word != -* ]]; then
+      elif [[ -z $command && $word != -* ]]; then
         command="$word"
+      elif [[ $word != -* ]]; then
+        command="$command $word"
+        depth=$((depth + 1))
       fi
     elif [[ $word == -- ]]; then
       return
@@ -44,14 +53,14 @@ ${fn}() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} help ${flagsOf({ options: globals }, () => true).join(" ")} --help --version" -- "$current"))
+    COMPREPLY=($(compgen -W "${names} help ${flagsOf({ options: globals }, () => true).join(" ")} --help --version" -- "$current"))
     return
   fi
 
   case "$command" in
 ${cases.join("\n")}
     help)
-      COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")}" -- "$current"))
+      COMPREPLY=($(compgen -W "${names}" -- "$current"))
       return
       ;;
   esac
@@ -61,12 +70,16 @@ ${cases.join("\n")}
     compopt -o default 2>/dev/null
     return
   fi
+  if [[ -n $subcommands && $current != -* ]]; then
+    COMPREPLY=($(compgen -W "$subcommands" -- "$current"))
+    return
+  fi
   if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options --help" -- "$current"))
     return
   fi
 
-  # Operands before this one; the command itself is the first word that is no option.
+  # Operands before this one; the words of the command are the first that are no options.
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     if [[ $valued == *" $word "* ]]; then
@@ -75,7 +88,7 @@ ${cases.join("\n")}
       seen=$((seen + 1))
     fi
   done
-  if ((seen > most)); then
+  if ((seen >= most + depth)); then
     compopt -o default 2>/dev/null
     return
   fi
@@ -87,6 +100,9 @@ ${cases.join("\n")}
     workspaces | runtimes)
       while IFS= read -r line; do candidates+=("$line"); done \\
         < <("$program" __complete "$operand" 2>/dev/null </dev/null)
+      ;;
+    directories)
+      compopt -o dirnames 2>/dev/null
       ;;
     paths)
       while IFS= read -r line; do candidates+=("$line:"); done \\
