@@ -43,6 +43,7 @@ const ARROWS = {
     "registry-client",
     "process-runner",
     "image-build",
+    "dockerfile",
   ],
   "local-build": [
     "core",

@@ -86,3 +86,15 @@ export {
 } from "./rebuild/trust-level.js";
 export { readPolicyFile } from "./admission/read-policy-file.js";
 export { trustSettingsFromEnv, type TrustSettings } from "./settings.js";
+export {
+  createAdmissionGate,
+  type AdmissionGate,
+  type AdmissionGateOptions,
+  type GateQuestion,
+} from "./admission/admission-gate.js";
+export {
+  createProvenanceRecorder,
+  type BuiltImage,
+  type ProvenanceRecorder,
+  type ProvenanceRecorderOptions,
+} from "./provenance/provenance-recorder.js";

@@ -159,6 +159,7 @@ describe.skipIf(skip !== undefined)("cosign against a registry", () => {
       },
       bases: [],
       builder: { id: "install:test", versions: {} },
+      dockerfile: undefined,
       parameters: {},
       startedAt: 0,
       finishedAt: 1,

@@ -1,3 +1,14 @@
+/** What a Dockerfile says of its image, as far as admission asks. */
+export interface DockerfileFacts {
+  /** Base images as they are written. */
+  readonly bases: readonly string[];
+  readonly findings: readonly {
+    readonly rule: string;
+    readonly severity: "low" | "medium" | "high";
+    readonly line: number;
+  }[];
+}
+
 /** What a build is known to have been, when it is over. Times are Unix milliseconds. */
 export interface ProvenanceFacts {
   /** Names of the image and what it is. */
@@ -22,6 +33,8 @@ export interface ProvenanceFacts {
     /** Versions of what built: this program, the engine, buildx. */
     readonly versions: Readonly<Record<string, string>>;
   };
+  /** What its Dockerfile says; undefined when that could not be read. */
+  readonly dockerfile: DockerfileFacts | undefined;
   /** All that was asked of the build beside the source; never a secret. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly startedAt: number;

@@ -20,6 +20,10 @@ const facts: ProvenanceFacts = {
   },
   bases: [{ reference: "debian:12", digest: `sha256:${"2".repeat(64)}` }],
   builder: { id: "install:x", versions: { engine: "20.10.24", "image-build": "0.1.0" } },
+  dockerfile: {
+    bases: ["debian:12"],
+    findings: [{ rule: "unpinned-base", severity: "low", line: 1 }],
+  },
   parameters: { runtime: "hello", dockerfile: "Dockerfile" },
   startedAt: 0,
   finishedAt: 1500,
@@ -45,7 +49,13 @@ describe("slsaStatement", () => {
             dockerfile: "Dockerfile",
             runtime: "hello",
           },
-          internalParameters: { tree: "d".repeat(40) },
+          internalParameters: {
+            tree: "d".repeat(40),
+            dockerfile: {
+              bases: ["debian:12"],
+              findings: [{ rule: "unpinned-base", severity: "low", line: 1 }],
+            },
+          },
           resolvedDependencies: [
             {
               uri: `git+https://git.example.com/you/hello@${"c".repeat(40)}`,
@@ -73,6 +83,7 @@ describe("slsaStatement", () => {
       builder: "install:x",
       repository: "https://git.example.com/you/hello",
       commit: "c".repeat(40),
+      dockerfile: facts.dockerfile,
       startedAt: "1970-01-01T00:00:00.000Z",
     });
   });

@@ -1,5 +1,6 @@
 import type { JsonObject } from "@molecule-ai/core";
 import { z } from "zod";
+import type { DockerfileFacts } from "./build-facts.js";
 import { matchesPattern, type TrustPolicy } from "../policy/trust-policy.js";
 import { SLSA_PREDICATE_TYPE } from "./slsa-statement.js";
 
@@ -10,14 +11,35 @@ export interface Provenance {
   readonly repository: string | undefined;
   readonly commit: string | undefined;
   readonly dependencies: readonly { readonly uri: string; readonly digest: string | undefined }[];
+  /** Of our own statements: what the Dockerfile said when it was built. */
+  readonly dockerfile: DockerfileFacts | undefined;
   readonly startedAt: string | undefined;
   readonly finishedAt: string | undefined;
 }
+
+const DOCKERFILE = z
+  .looseObject({
+    bases: z.array(z.string()).max(1000),
+    findings: z
+      .array(
+        z.looseObject({
+          rule: z.string(),
+          severity: z.enum(["low", "medium", "high"]),
+          line: z.number(),
+        }),
+      )
+      .max(10_000),
+  })
+  .nullish()
+  .catch(undefined);
 
 const PREDICATE = z.looseObject({
   buildDefinition: z.looseObject({
     buildType: z.string(),
     externalParameters: z.record(z.string(), z.unknown()).default({}),
+    internalParameters: z
+      .looseObject({ dockerfile: DOCKERFILE })
+      .default({ dockerfile: undefined }),
     resolvedDependencies: z
       .array(
         z.looseObject({
@@ -56,6 +78,7 @@ export function readProvenance(
       uri,
       digest: digest["sha256"] === undefined ? undefined : `sha256:${digest["sha256"]}`,
     })),
+    dockerfile: buildDefinition.internalParameters.dockerfile ?? undefined,
     startedAt: runDetails.metadata.startedOn,
     finishedAt: runDetails.metadata.finishedOn,
   };

@@ -25,7 +25,7 @@ export function slsaStatement(facts: ProvenanceFacts): JsonObject {
           ref: source.ref ?? null,
           ...sorted(facts.parameters),
         },
-        internalParameters: { tree: source.tree },
+        internalParameters: { tree: source.tree, dockerfile: dockerfileOf(facts) },
         resolvedDependencies: [
           {
             uri: `git+${source.repository}@${source.commit}`,
@@ -46,6 +46,14 @@ export function slsaStatement(facts: ProvenanceFacts): JsonObject {
         },
       },
     },
+  };
+}
+
+function dockerfileOf({ dockerfile }: ProvenanceFacts): JsonObject | null {
+  if (dockerfile === undefined) return null;
+  return {
+    bases: [...dockerfile.bases],
+    findings: dockerfile.findings.map(({ rule, severity, line }) => ({ rule, severity, line })),
   };
 }
 

@@ -194,7 +194,7 @@ describe("signatures of keys", () => {
   it("count in an envelope over all of its type and content", () => {
     const payloadType = "application/vnd.in-toto+json";
     const encoded = Buffer.from(
-      `DSSEv1 ${payloadType.length} ${payloadType} ${PAYLOAD.length} ${PAYLOAD}`,
+      `DSSEv1 ${payloadType.length} ${payloadType} ${PAYLOAD.length} ${PAYLOAD.toString()}`,
     );
     const signatures = [Buffer.from("junk"), sign("sha256", encoded, privateKey)];
     const bundles = toBundles({
