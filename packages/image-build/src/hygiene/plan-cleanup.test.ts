@@ -297,7 +297,9 @@ describe("a plan", () => {
           if (item.class === "build_cache") {
             const entry = cache.find(({ id }) => id === item.id);
             expect(entry).toMatchObject({ inUse: false, shared: false });
-            for (const child of cache.filter(({ parents }) => parents.includes(item.id))) {
+            for (const child of cache.filter(({ parents }) =>
+              parents.map(String).includes(item.id),
+            )) {
               expect(gone.has(child.id)).toBe(true);
             }
             gone.add(item.id);
