@@ -1,4 +1,4 @@
-import { exitCodeOf, parseErrorBlock } from "../failure/error-block.js";
+import { parseErrorBlock, reportedByBlock } from "../failure/error-block.js";
 import type { BuildProgress } from "../progress/build-progress.js";
 import { createTraceFollower, type BuildProgressOptions } from "../progress/trace-follower.js";
 import { createJsonFrames } from "./json-frames.js";
@@ -38,10 +38,9 @@ export function createRawjsonProgress(options: BuildProgressOptions): BuildProgr
     },
     finish() {
       frames.end();
-      const { message } = parseErrorBlock(loose);
       return {
         imageId: undefined,
-        failure: message === undefined ? undefined : { message, exitCode: exitCodeOf(message) },
+        failure: reportedByBlock(parseErrorBlock(loose)),
         ...follower.finish(),
       };
     },

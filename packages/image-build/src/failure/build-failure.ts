@@ -76,24 +76,21 @@ function explainStep(
     failedStep.error === "" ? failure.message : failedStep.error,
     context.clean,
   );
-  const entries = entriesOf(context, reason, { failedStep, instruction });
+  const line = instruction?.line ?? failure.line;
+  const entries = entriesOf(context, reason, { failedStep, instruction, line });
   const text = instruction?.text ?? step?.text ?? failedStep.name;
   const what = shorten(oneLine(text, context.clean));
   const result = exitCode === undefined ? `failed: ${reason}` : `failed with exit code ${exitCode}`;
-  return new ImageBuildError(
-    "ERR_BUILD_FAILED",
-    `${what}${place(context, instruction)} ${result}`,
-    {
-      hint: adviseOnStep({
-        keyword: instruction?.keyword ?? step?.text.split(/\s/, 1)[0]?.toUpperCase() ?? "",
-        exitCode,
-        text: [reason, ...failedStep.lastLines].join("\n"),
-        entries,
-      }),
-      failure: describe(context, { failedStep, instruction, exitCode, entries }),
-      details: { reason },
-    },
-  );
+  return new ImageBuildError("ERR_BUILD_FAILED", `${what}${place(context, line)} ${result}`, {
+    hint: adviseOnStep({
+      keyword: instruction?.keyword ?? step?.text.split(/\s/, 1)[0]?.toUpperCase() ?? "",
+      exitCode,
+      text: [reason, ...failedStep.lastLines].join("\n"),
+      entries,
+    }),
+    failure: describe(context, { failedStep, instruction, line, exitCode, entries }),
+    details: { reason },
+  });
 }
 
 function explainBase(
@@ -107,9 +104,10 @@ function explainBase(
   const said = cause?.message ?? withoutPreamble(failedStep?.error || failure.message);
   const reason = oneLine(said, context.clean);
   const image = oneLine(reference, context.clean);
+  const line = instruction?.line ?? failure.line;
   return new ImageBuildError(
     "ERR_BUILD_BASE_IMAGE",
-    `The base image ${image}${place(context, instruction)} cannot be had: ${reason}`,
+    `The base image ${image}${place(context, line)} cannot be had: ${reason}`,
     {
       hint: cause?.hint ?? BASE_HINT,
       retryable: cause?.retryable,
@@ -117,7 +115,8 @@ function explainBase(
       failure: describe(context, {
         failedStep,
         instruction,
-        entries: entriesOf(context, reason, { instruction }),
+        line,
+        entries: entriesOf(context, reason, { instruction, line }),
       }),
       details: { image, reason },
     },
@@ -164,7 +163,7 @@ function explainSyntax(
   cause?: unknown,
 ): ImageBuildError {
   const reason = oneLine(withoutPreamble(failure.message), context.clean);
-  const line = lineOf(reason, context.outline);
+  const line = lineOf(reason, context.outline) ?? failure.line;
   const instruction = context.outline?.instructions.findLast(
     (candidate) => line !== undefined && candidate.line <= line,
   );
@@ -256,8 +255,8 @@ function entriesOf(
   });
 }
 
-function place(context: FailureContext, instruction: DockerfileInstruction | undefined): string {
-  return instruction === undefined ? "" : ` (${context.dockerfile} line ${instruction.line})`;
+function place(context: FailureContext, line: number | undefined): string {
+  return line === undefined ? "" : ` (${context.dockerfile} line ${line})`;
 }
 
 function lineOf(reason: string, outline: DockerfileOutline | undefined): number | undefined {

@@ -1,3 +1,4 @@
+import type { ReportedFailure } from "../progress/build-progress.js";
 import { stripLogPrefix } from "./log-prefix.js";
 
 /** What buildx prints below its progress when a build failed, taken apart. Not cleaned. */
@@ -16,25 +17,16 @@ export interface ErrorBlockStep {
   readonly lines: readonly string[];
 }
 
-/** Where in the Dockerfile, with the lines around it. */
+/** The first line of the instruction that failed. */
 export interface ErrorBlockLocation {
   readonly file: string;
   readonly line: number;
-  readonly excerpt: readonly ExcerptLine[];
-}
-
-export interface ExcerptLine {
-  readonly line: number;
-  readonly text: string;
-  /** Part of the instruction that failed. */
-  readonly failed: boolean;
 }
 
 const RULE = /^-{6}$/;
 const STEP = /^ > (.+):$/s;
 const LOCATION = /^(\S.{0,499}):(\d{1,7})$/;
 const EXCERPT_RULE = /^-{20}$/;
-const EXCERPT = /^ {0,7}(\d{1,7}) \| (>>>|   )(?: (.*))?$/s;
 const ERROR = /^(?:ERROR|error): (.*)$/s;
 /** What newer versions print below the error. */
 const AFTER_ERROR = /^(?:View build details: |\s*$)/;
@@ -48,9 +40,8 @@ const MAX_MESSAGE_LINES = 20;
  */
 export function parseErrorBlock(lines: readonly string[]): ErrorBlock {
   const steps: { name: string; lines: string[] }[] = [];
-  let location: { file: string; line: number; excerpt: ExcerptLine[] } | undefined;
+  let location: ErrorBlockLocation | undefined;
   let open: { name: string; lines: string[] } | undefined;
-  let inExcerpt = false;
   let message: string[] | undefined;
   let last = "";
 
@@ -69,22 +60,8 @@ export function parseErrorBlock(lines: readonly string[]): ErrorBlock {
     } else if (open !== undefined) {
       open.lines.push(stripLogPrefix(line));
     } else if (EXCERPT_RULE.test(line)) {
-      const found: RegExpExecArray | null = inExcerpt ? null : LOCATION.exec(last);
-      if (found !== null) {
-        location ??= { file: found[1] ?? "", line: Number(found[2]), excerpt: [] };
-        inExcerpt = true;
-      } else {
-        inExcerpt = false;
-      }
-    } else if (inExcerpt) {
-      const found = EXCERPT.exec(line);
-      if (found !== null) {
-        location?.excerpt.push({
-          line: Number(found[1]),
-          text: found[3] ?? "",
-          failed: found[2] === ">>>",
-        });
-      }
+      const found = LOCATION.exec(last);
+      if (found !== null) location ??= { file: found[1] ?? "", line: Number(found[2]) };
     }
     last = line;
   }
@@ -95,6 +72,13 @@ export function parseErrorBlock(lines: readonly string[]): ErrorBlock {
     message: said,
     exitCode: said === undefined ? undefined : exitCodeOf(said),
   };
+}
+
+/** The failure a block tells of; undefined when there is none in it. */
+export function reportedByBlock(block: ErrorBlock): ReportedFailure | undefined {
+  const { message, exitCode, location } = block;
+  if (message === undefined) return undefined;
+  return { message, exitCode, ...(location === undefined ? {} : { line: location.line }) };
 }
 
 /** The code in `… did not complete successfully: exit code: 2` and `executor failed running …`. */

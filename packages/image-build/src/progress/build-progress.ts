@@ -17,6 +17,8 @@ export interface ReportedFailure {
   /** Untrusted text, not cleaned yet. */
   readonly message: string;
   readonly exitCode: number | undefined;
+  /** Of the Dockerfile, where the builder says one. */
+  readonly line?: number | undefined;
 }
 
 export interface FailedStep {

@@ -1,6 +1,11 @@
 import { stripControlCharacters, type BuildVertex } from "@molecule-ai/core";
 import type { BuildProgressOptions } from "./trace-follower.js";
-import { exitCodeOf, parseErrorBlock, type ErrorBlock } from "../failure/error-block.js";
+import {
+  exitCodeOf,
+  parseErrorBlock,
+  reportedByBlock,
+  type ErrorBlock,
+} from "../failure/error-block.js";
 import {
   isCancellation,
   isInstruction,
@@ -189,11 +194,13 @@ export function createPlainProgress(options: BuildProgressOptions): BuildProgres
       lines.end();
       const block = parseErrorBlock(loose);
       const failed = failedStep(block);
-      const message = block.message ?? failed?.error;
+      const error = failed?.error;
       const steps = [...vertexes.values()].filter((vertex) => isInstruction(vertex.name));
       return {
         imageId,
-        failure: message === undefined ? undefined : { message, exitCode: exitCodeOf(message) },
+        failure:
+          reportedByBlock(block) ??
+          (error === undefined ? undefined : { message: error, exitCode: exitCodeOf(error) }),
         failedStep: failed,
         steps: steps.length,
         cachedSteps: steps.filter((vertex) => vertex.cached).length,
