@@ -30,7 +30,7 @@ export async function saveImages(options: {
     return { sizeBytes: file.bytesWritten };
   } catch (cause) {
     archive.destroy();
-    await rm(partial, { force: true });
+    await rm(partial, { force: true }).catch(() => {});
     signal?.throwIfAborted();
     throw isFileSystemError(cause) ? refused(cause, `${path} cannot be written`) : cause;
   }

@@ -36,7 +36,7 @@ export async function writePublishManifest(
     await file.sync();
     await rename(partial, path);
   } catch (cause) {
-    await rm(partial, { force: true });
+    await rm(partial, { force: true }).catch(() => {});
     throw unusable(path, "written", cause);
   }
 }
