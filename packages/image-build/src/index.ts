@@ -119,3 +119,19 @@ export type {
 export { DEFAULT_BUILD_LIMITS } from "./options.js";
 export { pushTags, type PushTagsOptions } from "./publish/push.js";
 export type { PublishEvent } from "./publish/publish-event.js";
+export {
+  planOutput,
+  summarizePlan,
+  type OutputPlan,
+  type OutputRequest,
+} from "./output-strategy.js";
+export { autoBuildArgs, type SourceFacts } from "./plan/auto-build-args.js";
+export {
+  isTargetAllowed,
+  type ConditionPolicies,
+  type TargetConditions,
+} from "./plan/conditions.js";
+export { summarizeDockerfile, type DockerfileSummary } from "./plan/dockerfile-summary.js";
+export { digestContext, hashPlan, type PlanStep } from "./plan/plan-hash.js";
+export { substituteStageName } from "./plan/stage-name.js";
+export { standardLabels, type StandardLabelsOptions } from "./plan/standard-labels.js";

@@ -1,4 +1,5 @@
 import type { BackendCapabilities } from "./backends/backend.js";
+import { isMultiPlatform } from "./backends/requirements.js";
 import { ImageBuildError } from "./errors.js";
 import type { BuildOutput } from "./image-builder.js";
 
@@ -34,7 +35,7 @@ export interface OutputPlan {
  */
 export function planOutput(request: OutputRequest): OutputPlan {
   const { capabilities, hasRegistries, local, ociLayout } = request;
-  const isMulti = new Set(request.platforms).size > 1;
+  const isMulti = isMultiPlatform(request.platforms);
   if (isMulti && !capabilities.multiPlatform) {
     throw refuse(
       `It builds for one platform at a time, and ${request.platforms.length} are asked for`,

@@ -396,10 +396,9 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
         });
         expect(await readdir(directory)).toEqual(["linux_amd64", "linux_arm64"]);
         expect(await readFile(join(directory, "linux_arm64", "a"), "utf8")).toBe("other");
-        expect(result.layers.map(({ platform }) => platform).sort()).toEqual([
-          "linux/amd64",
-          "linux/arm64",
-        ]);
+        expect(new Set(result.layers.map(({ platform }) => platform))).toEqual(
+          new Set(["linux/amd64", "linux/arm64"]),
+        );
       });
 
       it("builds without the cache export that the builder refuses, and says so", async () => {

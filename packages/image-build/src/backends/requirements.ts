@@ -8,6 +8,11 @@ export function platformsOf(
   return options.platforms ?? (options.platform === undefined ? [] : [options.platform]);
 }
 
+/** Whether one image is built for more than one platform. */
+export function isMultiPlatform(platforms: readonly string[]): boolean {
+  return new Set(platforms).size > 1;
+}
+
 /** Whether the result goes into the engine's store, which is the default. */
 export function isLoaded(output: BuildOutput | undefined): boolean {
   if (output?.load !== undefined) return output.load;
@@ -28,7 +33,7 @@ export function missingCapabilities(
     if (isNeeded && !has) missing.push(what);
   };
   const { context, output, cache, attestations } = options;
-  const several = new Set(platformsOf(options)).size > 1;
+  const several = isMultiPlatform(platformsOf(options));
   need(several, capabilities.multiPlatform, "several platforms");
   need(isLoaded(output), capabilities.load, "load into the engine");
   need(

@@ -177,6 +177,14 @@ async function identify(
   // Into a classic store the docker driver writes no manifest: what it calls digest is the image id.
   const isImageId = driver === "docker" && !capabilities.multiPlatformLoad;
   const digest = isImageId ? undefined : wholeDigest(metadata?.digest);
+  const isUnknown = isImageId ? metadata === undefined : digest === undefined;
+  if (request.output?.push === true && isUnknown) {
+    throw new ImageBuildError(
+      "ERR_PUBLISH_DIGEST",
+      `${run.subject}: buildx pushed the image and does not say what it pushed.`,
+      { hint: "Check the version of buildx: 0.10 or newer is needed." },
+    );
+  }
   if (!isLoaded(request.output)) return { imageId: undefined, digest };
   const candidates = [metadata?.configDigest, metadata?.digest].map(wholeDigest);
   for (const candidate of candidates) {
