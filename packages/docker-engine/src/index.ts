@@ -1,4 +1,9 @@
 export { connectEngine, type ConnectEngineOptions } from "./connect-engine.js";
+export {
+  createRegistryCredentials,
+  type RegistryCredentials,
+  type RegistryCredentialsOptions,
+} from "./create-registry-credentials.js";
 export type * from "./engine.js";
 export {
   EngineError,

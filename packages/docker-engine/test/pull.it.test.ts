@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   connectEngine,
+  createRegistryCredentials,
   engineSettingsFromEnv,
   type DockerEngine,
   type EngineError,
@@ -300,6 +301,27 @@ describe.skipIf(skip || registryFound.skip !== undefined)("credentials", () => {
       auths: { [registry.host]: { auth: base64(`${auth.username}:${auth.password}`) } },
     });
     await expectPull();
+  });
+
+  it("can be looked up without an engine", async () => {
+    await writeConfig({
+      auths: { [registry.host]: { auth: base64(`${auth.username}:${auth.password}`) } },
+      credHelpers: { "registry.example.com": "broken" },
+    });
+    const settings = engineSettingsFromEnv(
+      { PATH: FIXTURES, HOME: home },
+      { homeDirectory: home, platform: process.platform },
+    );
+    const warnings: string[] = [];
+    const find = createRegistryCredentials({
+      settings,
+      redactor: createRedactor(),
+      onEvent: ({ code }) => warnings.push(code),
+    });
+    expect(await find(registry.host)).toEqual({ kind: "password", ...auth });
+    expect(await find("other.example.com")).toBeUndefined();
+    expect(await find("registry.example.com")).toBeUndefined();
+    expect(warnings).toEqual(["WARN_CREDENTIAL_HELPER"]);
   });
 
   it("that are wrong are told apart from none", async () => {
