@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { exportLocalCache } from "../../test/fixtures/local-cache-layout.js";
 import { probeLocalCache } from "./local-cache.js";
 
 let room: string;
@@ -45,4 +46,18 @@ test("a place that exists and takes no files is unavailable, and says why", asyn
 test("no root is no cache", async () => {
   const cache = await probeLocalCache({ root: undefined, mount: undefined }, "org/app");
   expect(cache.kind).toBe("unavailable");
+});
+
+test("an index without the tag that builds read is written, and not read", async () => {
+  const at = new Date();
+  const content = { at, layers: [Buffer.from("x")], config: Buffer.from("{}") };
+  const directory = join(room, "e3a12384ea7e3d36");
+  await exportLocalCache(directory, { ...content, name: "other" });
+  const cache = await probeLocalCache({ root: room, mount: undefined }, "org/app");
+  expect(cache).toMatchObject({ kind: "available", unreadable: expect.stringContaining("latest") });
+  await exportLocalCache(directory, { ...content, name: "latest" });
+  expect(await probeLocalCache({ root: room, mount: undefined }, "org/app")).toEqual({
+    kind: "available",
+    directory,
+  });
 });

@@ -1,12 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readLayoutIndex } from "./oci-layout.js";
 import { repoHash } from "./repository-hash.js";
 import type { CacheSettings } from "./settings.js";
 
 /** Whether builds can keep their cache on this disk. */
 export type LocalCache =
-  | { readonly kind: "available"; readonly directory: string }
+  | {
+      readonly kind: "available";
+      readonly directory: string;
+      /** Why nothing can be read from it yet, though it can be written; one sentence. */
+      readonly unreadable?: string | undefined;
+    }
   | {
       readonly kind: "unavailable";
       /** One sentence for people. */
@@ -42,11 +48,21 @@ export async function probeLocalCache(
     } finally {
       await rm(probe, { force: true });
     }
-    return { kind: "available", directory };
+    return { kind: "available", directory, unreadable: await whyUnreadable(directory) };
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
     return unavailable(`${directory} cannot be written (${code}).`);
   }
+}
+
+/** buildx fails a build that reads from an index without its tag; from none it only warns. */
+async function whyUnreadable(directory: string): Promise<string | undefined> {
+  const read = await readLayoutIndex(directory);
+  if (read.kind !== "read") return undefined;
+  const isThere = read.index.manifests.some(
+    (manifest) => manifest.annotations?.["org.opencontainers.image.ref.name"] === "latest",
+  );
+  return isThere ? undefined : `${directory} has no cache with the tag latest.`;
 }
 
 async function isDirectory(path: string): Promise<boolean> {

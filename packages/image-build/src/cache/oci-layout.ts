@@ -28,7 +28,7 @@ export interface LayoutIndex {
   only(positions: ReadonlySet<number>): Buffer;
 }
 
-export type IndexRead =
+type IndexRead =
   | { readonly kind: "read"; readonly index: LayoutIndex }
   | { readonly kind: "absent" }
   /** There is one that must not be touched: too large, no index, not a file. */
@@ -61,7 +61,7 @@ export async function readLayoutIndex(directory: string): Promise<IndexRead> {
 }
 
 /** What one manifest of a layout needs, itself included. */
-export type Reach =
+type Reach =
   | {
       readonly kind: "whole";
       /** Bytes by digest. */

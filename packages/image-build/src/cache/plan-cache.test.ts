@@ -52,3 +52,14 @@ test("hybrid without a repository is the local part, and a reason", () => {
     { plane: "external", reason: expect.stringContaining("No repository") },
   ]);
 });
+
+test("a disk that has nothing to read yet is written all the same", () => {
+  const settings = parseCacheSettings({ mode: "local" }, "/c");
+  const { imports, exports, skipped } = planCache({
+    settings,
+    identity,
+    local: { ...available, unreadable: "It is empty." },
+  });
+  expect([imports, places(exports)]).toEqual([[], ["local local max"]]);
+  expect(skipped).toEqual([{ plane: "local", reason: "It is empty." }]);
+});

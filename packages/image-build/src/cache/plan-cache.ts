@@ -42,12 +42,14 @@ export function planCache(options: CachePlanOptions): CachePlan {
   const skipped: CachePlan["skipped"][number][] = [];
 
   if (mode === "local" || mode === "hybrid") {
-    if (options.local.kind === "available") {
-      const place = { type: "local", ref: options.local.directory, plane: "local" } as const;
-      imports.push({ ...place, direction: "import" });
+    const { local } = options;
+    if (local.kind === "available") {
+      const place = { type: "local", ref: local.directory, plane: "local" } as const;
+      if (local.unreadable === undefined) imports.push({ ...place, direction: "import" });
+      else skipped.push({ plane: "local", reason: local.unreadable });
       exports.push({ ...place, direction: "export", mode: "max" });
     } else {
-      skipped.push({ plane: "local", reason: options.local.reason });
+      skipped.push({ plane: "local", reason: local.reason });
     }
   }
   if (mode === "shared" || mode === "hybrid") {

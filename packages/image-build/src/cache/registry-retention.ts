@@ -136,7 +136,7 @@ async function removeManifest(
 }
 
 /** Which caches the rule wants to go, oldest first. */
-export function planRegistryRetention(
+function planRegistryRetention(
   entries: readonly RegistryCacheEntry[],
   rule: ExternalCacheRetentionRule & Pick<RegistryRetentionOptions, "unknownAge">,
   now: number,
