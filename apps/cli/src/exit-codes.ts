@@ -145,6 +145,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_LOCAL_BUILD_COMMIT_MISMATCH: "failed",
   ERR_LOCAL_BUILD_FAILED: "as its cause",
   ERR_LOCAL_BUILD_HEAD: "as its cause",
+  ERR_LOCAL_BUILD_NOT_LOADED: "failed",
   ERR_LOCAL_BUILD_NO_DOCKERFILE: "failed",
   ERR_LOCAL_BUILD_OFFLINE: "notFound",
   ERR_LOCAL_BUILD_SETTINGS: "usage",

@@ -5,18 +5,27 @@ import { LocalBuildError, wrapFailure } from "./errors.js";
 import { isFullSha, objectFormatOf } from "./git-object.js";
 import { findImage, findNewestImage, guessLatest, type FoundImage } from "./image-lookup.js";
 import { checkout, makeImage, tagLatest, type Commit } from "./make-image.js";
+import { pushImage } from "./push-image.js";
 import { readTemplateTree } from "./template-tree.js";
 
 /** Template files missing beside a present image are worth this long a wait, no longer. */
 const RESTORE_TIMEOUT_MS = 20_000;
 
+/** The image of the commit that is asked for, pushed where the operator wants it. */
+export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
+  const image = await findOrMake(run);
+  const { pushPrefix } = run.dependencies.settings;
+  if (pushPrefix === undefined || run.request.offline || image.revision === undefined) return image;
+  return { ...image, digest: await pushImage(run, pushPrefix, image.revision, image) };
+}
+
 /**
- * The image of the commit that is asked for: found, re-tagged or built.
+ * Found, re-tagged or built.
  *
  * A present image takes no lock: it costs the head lookup, and one inspect beside it. Whatever is made is made
  * under the lock of its runtime, after looking again.
  */
-export async function ensureImage(run: EnsureRun): Promise<ResolvedImage> {
+async function findOrMake(run: EnsureRun): Promise<ResolvedImage> {
   const { ref, offline } = run.request;
   if (ref !== undefined && isFullSha(ref)) {
     const present = await findImage(run, ref, { anySettings: offline });
@@ -103,7 +112,7 @@ async function restoreFiles(run: EnsureRun, sha: string): Promise<Checkout | und
   const { store, settings } = run.dependencies;
   const timeoutMs = Math.min(settings.timeouts.checkoutMs, RESTORE_TIMEOUT_MS);
   try {
-    await using _lock = await lockRuntime(run);
+    await using _lock = await run.lock();
     const found = await store.find(run.runtime, sha);
     if (found !== undefined) return found;
     await using scratch = await store.createScratch(run.runtime);
@@ -132,7 +141,7 @@ async function make(run: EnsureRun, commit: Commit): Promise<ResolvedImage> {
 async function makeAlone(run: EnsureRun, commit: Commit): Promise<ResolvedImage | FoundImage> {
   const { sha } = commit;
   const { store, settings } = run.dependencies;
-  await using _lock = await lockRuntime(run);
+  await using _lock = await run.lock();
   // Whoever held the lock may have done the work.
   const present = await findImage(run, sha);
   if (present !== undefined) return present;
@@ -179,15 +188,6 @@ async function verifiedCheckout(run: EnsureRun, sha: string): Promise<Checkout |
   if (run.request.offline) throw notOffline(run, "its files here were changed");
   await store.remove(run.runtime, sha);
   return undefined;
-}
-
-function lockRuntime(run: EnsureRun): Promise<AsyncDisposable> {
-  return run.dependencies.locks.acquire(run.runtime, {
-    signal: run.signal,
-    onBusy: () => {
-      run.onEvent({ type: "joined", subject: run.runtime, scope: "host" });
-    },
-  });
 }
 
 function resolved(

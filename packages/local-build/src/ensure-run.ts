@@ -19,6 +19,7 @@ import type { BuildOptions, ImageBuilder } from "@molecule-ai/image-build";
 import { templateRepositoryUrl, type Runtime } from "@molecule-ai/registry-mode";
 import type { CheckoutStore } from "./checkout-store.js";
 import type { HostLocks } from "./internal/host-lock.js";
+import type { PushRecords } from "./push-record.js";
 import type { LocalBuildSettings } from "./settings.js";
 
 /** What every run of `ensure` works with. */
@@ -29,6 +30,7 @@ export interface EnsureDependencies {
   readonly giteaSettings: GiteaSettings;
   readonly store: CheckoutStore;
   readonly locks: HostLocks;
+  readonly pushes: PushRecords;
   readonly clock: Clock;
   readonly redactor: Redactor;
   readonly settings: LocalBuildSettings;
@@ -97,6 +99,16 @@ export class EnsureRun {
     });
     return await work(deadline.signal, () => {
       deadline.progress();
+    });
+  }
+
+  /** Alone on this machine with this runtime, from when it resolves until it is disposed. */
+  lock(): Promise<AsyncDisposable> {
+    return this.dependencies.locks.acquire(this.runtime, {
+      signal: this.signal,
+      onBusy: () => {
+        this.onEvent({ type: "joined", subject: this.runtime, scope: "host" });
+      },
     });
   }
 

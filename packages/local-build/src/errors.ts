@@ -20,6 +20,8 @@ export type LocalBuildErrorCode =
   | "ERR_LOCAL_BUILD_NO_DOCKERFILE"
   /** The build failed; details carry what the builder knows. */
   | "ERR_LOCAL_BUILD_FAILED"
+  /** The build went well, and the image went somewhere else than into the engine. */
+  | "ERR_LOCAL_BUILD_NOT_LOADED"
   /** Offline start was asked for and this machine does not have what it takes. */
   | "ERR_LOCAL_BUILD_OFFLINE"
   /** The cache directory cannot be used. */

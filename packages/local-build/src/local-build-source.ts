@@ -23,6 +23,7 @@ import { ensureImage } from "./ensure-image.js";
 import { EnsureRun } from "./ensure-run.js";
 import { createHostLocks } from "./internal/host-lock.js";
 import { listLocalImages, type LocalImage } from "./local-images.js";
+import { createPushRecords } from "./push-record.js";
 import type { LocalBuildSettings } from "./settings.js";
 
 export interface LocalBuildOptions {
@@ -97,6 +98,7 @@ export function createLocalBuildSource(options: LocalBuildOptions): LocalBuildSo
     gitea: options.gitea,
     store,
     locks,
+    pushes: createPushRecords(settings.cacheDirectory),
     clock,
     redactor:
       options.redactor ??

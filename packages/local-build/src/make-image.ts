@@ -9,6 +9,7 @@ import { LocalBuildError, wrapFailure } from "./errors.js";
 import { objectFormatOf } from "./git-object.js";
 import { hasTag, imageLabels, sameTreeTag } from "./image-identity.js";
 import { findSameTree } from "./image-lookup.js";
+import { sharedCacheOf } from "./shared-cache.js";
 import { readTemplateTree } from "./template-tree.js";
 
 export interface MadeImage {
@@ -136,10 +137,13 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
     { stage: "build", subject: tag, clock, onEvent: run.onEvent, outcome: () => "built" },
     async () => {
       try {
-        const { imageId } = await builder.build({
+        const cache = await sharedCacheOf(run, run.signal);
+        const { imageId, backend } = await builder.build({
           context: { kind: "directory", path: files },
           dockerfile,
           tags: [tag],
+          output: { load: true },
+          cache,
           platform,
           buildArgs: run.dependencies.build.buildArgs,
           limits: {
@@ -164,10 +168,12 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
           signal: run.signal,
           onEvent: run.onEvent,
         });
+        if (imageId === undefined) throw notLoaded(tag, backend);
         return { imageId, outcome: "built" };
       } catch (error) {
         run.signal.throwIfAborted();
         if (isProvisionerError(error, "ERR_DEADLINE")) throw error;
+        if (error instanceof LocalBuildError) throw error;
         throw wrapFailure(
           "ERR_LOCAL_BUILD_FAILED",
           `Building ${tag} from ${record.source} failed`,
@@ -176,6 +182,14 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
         );
       }
     },
+  );
+}
+
+function notLoaded(tag: string, backend: string): LocalBuildError {
+  return new LocalBuildError(
+    "ERR_LOCAL_BUILD_NOT_LOADED",
+    `${tag} was built by ${backend}, but it is not on the engine that would run it.`,
+    { hint: "Build with the engine itself, or with a builder that loads into it." },
   );
 }
 

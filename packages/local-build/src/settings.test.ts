@@ -68,6 +68,53 @@ describe("numbers", () => {
   );
 });
 
+describe("a shared cache", () => {
+  const read = (env: Record<string, string>): string | undefined =>
+    localBuildSettingsFromEnv(env, HOST).cacheRepository;
+
+  test("is where a repository is named, unless it is switched off", () => {
+    const ref = { MOLECULE_LOCAL_BUILD_CACHE_REF: "registry.example.com/team/cache" };
+    expect(read({})).toBeUndefined();
+    expect(read(ref)).toBe("registry.example.com/team/cache");
+    expect(read({ ...ref, MOLECULE_LOCAL_BUILD_CACHE_MODE: "shared" })).toBe(
+      "registry.example.com/team/cache",
+    );
+    expect(read({ ...ref, MOLECULE_LOCAL_BUILD_CACHE_MODE: "off" })).toBeUndefined();
+    expect(read({ MOLECULE_LOCAL_BUILD_CACHE_REF: "" })).toBeUndefined();
+  });
+
+  test.each([
+    [{ MOLECULE_LOCAL_BUILD_CACHE_REF: "registry.example.com/team/cache:tag" }, "CACHE_REF"],
+    [{ MOLECULE_LOCAL_BUILD_CACHE_REF: "just-a-name" }, "CACHE_REF"],
+    [{ MOLECULE_LOCAL_BUILD_CACHE_REF: "https://registry.example.com/x" }, "CACHE_REF"],
+    [{ MOLECULE_LOCAL_BUILD_CACHE_MODE: "shared" }, "CACHE_MODE"],
+    [{ MOLECULE_LOCAL_BUILD_CACHE_MODE: "hybrid" }, "CACHE_MODE"],
+  ])("%j is refused by name", (env, name) => {
+    expect(() => read(env)).toThrow(
+      expect.objectContaining({
+        code: "ERR_LOCAL_BUILD_SETTINGS",
+        message: expect.stringContaining(`MOLECULE_LOCAL_BUILD_${name}`),
+      }),
+    );
+  });
+});
+
+describe("the place where images are pushed", () => {
+  test("is a registry prefix, or none", () => {
+    const env = { MOLECULE_LOCAL_BUILD_PUSH: "registry.example.com:5000/team" };
+    expect(localBuildSettingsFromEnv(env, HOST).pushPrefix).toBe("registry.example.com:5000/team");
+    expect(localBuildSettingsFromEnv({}, HOST).pushPrefix).toBeUndefined();
+  });
+
+  test.each(["https://registry.example.com", "registry.example.com/", "Upper/Case", "a b"])(
+    "%j is refused by name",
+    (text) => {
+      const env = { MOLECULE_LOCAL_BUILD_PUSH: text };
+      expect(() => localBuildSettingsFromEnv(env, HOST)).toThrow(/MOLECULE_LOCAL_BUILD_PUSH/);
+    },
+  );
+});
+
 describe("git", () => {
   test("is found on PATH, named by MOLECULE_GIT_PATH, or switched off by its being empty", () => {
     expect(localBuildSettingsFromEnv({}, HOST).gitPath).toBe("git");

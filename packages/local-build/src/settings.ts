@@ -1,4 +1,6 @@
 import { isAbsolute, join } from "node:path";
+import { parseCacheSettings } from "@molecule-ai/image-build";
+import { runtimeImage } from "@molecule-ai/registry-mode";
 import { LocalBuildError } from "./errors.js";
 import type { TemplateLimits } from "./limits.js";
 
@@ -32,6 +34,10 @@ export interface LocalBuildSettings {
   readonly limits: TemplateLimits;
   readonly timeouts: LocalBuildTimeouts;
   readonly collection: CollectionLimits;
+  /** Repository whose tags hold the build caches that machines share; undefined for none. */
+  readonly cacheRepository: string | undefined;
+  /** Images that are made are also pushed, as `<prefix>/workspace-template-<runtime>`. */
+  readonly pushPrefix: string | undefined;
   /** A lock whose holder shows no sign of life for this long is taken over; at least 2000. */
   readonly lockStaleMs: number;
 }
@@ -58,8 +64,7 @@ const DAY = 24 * 3600 * SECOND;
 
 /**
  * Settings from the environment; see the README for every variable. Pure: directories are named,
- * not made. Throws `ERR_LOCAL_BUILD_SETTINGS` for a value that is no positive whole number where one
- * is wanted.
+ * not made. Throws `ERR_LOCAL_BUILD_SETTINGS` for a value that means nothing where it stands.
  */
 export function localBuildSettingsFromEnv(
   env: Readonly<Record<string, string | undefined>>,
@@ -91,8 +96,72 @@ export function localBuildSettingsFromEnv(
       maxBytes: number("MOLECULE_LOCAL_BUILD_MAX_MB", 20_480) * MIB,
       graceMs: 3600 * SECOND,
     },
+    cacheRepository: cacheRepository(env),
+    pushPrefix: pushPrefix(env),
     lockStaleMs: 10 * SECOND,
   };
+}
+
+/** The builder's own cache is always used: a mode says only whether machines share one. */
+function cacheRepository(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const name = "MOLECULE_LOCAL_BUILD_CACHE_MODE";
+  const repository = env["MOLECULE_LOCAL_BUILD_CACHE_REF"] ?? "";
+  const mode = env[name] || (repository === "" ? "off" : "shared");
+  if (mode !== "off" && mode !== "shared") {
+    throw refusal(name, mode, "neither off nor shared", "Use one of the two, or unset it.");
+  }
+  if (mode === "off") return undefined;
+  if (repository === "") {
+    throw refusal(
+      name,
+      mode,
+      "not possible without a place for the cache",
+      "Set MOLECULE_LOCAL_BUILD_CACHE_REF, for example registry.example.com/team/cache.",
+    );
+  }
+  try {
+    return parseCacheSettings({ mode, repository }, undefined).external.repository;
+  } catch (cause) {
+    throw refusal(
+      "MOLECULE_LOCAL_BUILD_CACHE_REF",
+      repository,
+      "no repository that could hold build caches",
+      "Name a repository with its registry and without a tag: registry.example.com/team/cache.",
+      cause,
+    );
+  }
+}
+
+function pushPrefix(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const name = "MOLECULE_LOCAL_BUILD_PUSH";
+  const prefix = env[name] ?? "";
+  if (prefix === "") return undefined;
+  try {
+    runtimeImage(prefix, "any");
+    return prefix;
+  } catch (cause) {
+    throw refusal(
+      name,
+      prefix,
+      "no registry prefix",
+      "Give host[:port]/path without scheme, tag and trailing slash.",
+      cause,
+    );
+  }
+}
+
+function refusal(
+  name: string,
+  text: string,
+  why: string,
+  hint: string,
+  cause?: unknown,
+): LocalBuildError {
+  return new LocalBuildError(
+    "ERR_LOCAL_BUILD_SETTINGS",
+    `${name} is ${JSON.stringify(text.slice(0, 200))}, which is ${why}.`,
+    { hint, ...(cause === undefined ? {} : { cause }) },
+  );
 }
 
 const CACHE_NAME = ["molecule", "workspace-template-build"];
@@ -130,9 +199,10 @@ function positive(
   if (text === undefined || text === "") return fallback;
   const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (value > 0) return value;
-  throw new LocalBuildError(
-    "ERR_LOCAL_BUILD_SETTINGS",
-    `${name} is ${JSON.stringify(text.slice(0, 80))}, which is no positive whole number.`,
-    { hint: `Unset it to use ${fallback}, or give a number such as ${fallback}.` },
+  throw refusal(
+    name,
+    text,
+    "no positive whole number",
+    `Unset it to use ${fallback}, or give a number such as ${fallback}.`,
   );
 }

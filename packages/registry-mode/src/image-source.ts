@@ -6,7 +6,7 @@ export interface ResolvedImage {
   readonly ref: string;
   /** Engine image id, `sha256:…`. */
   readonly imageId: string;
-  /** Registry digest, when the image came from a registry. */
+  /** Registry digest, when the image came from a registry or was pushed to one. */
   readonly digest: string | undefined;
   /** Template commit and tree, when the image was built from one. */
   readonly revision: string | undefined;
