@@ -76,6 +76,26 @@ describe.skipIf(found.skip !== undefined)("rewriteTimestamps", () => {
     ).toEqual([]);
   });
 
+  it("is done by a build that asks for it, and leaves no other image behind", async () => {
+    const label = uniqueName("molecule.rewrite");
+    const ids: (string | undefined)[] = [];
+    for (const _ of [1, 2]) {
+      const tag = `${uniqueName("molecule-test/rewrite")}:1`;
+      made.push(tag);
+      const { imageId } = await createImageBuilder({ engine }).build({
+        context: { kind: "directory", path: directory },
+        tags: [tag],
+        labels: { [label]: "1" },
+        noCache: true,
+        rewriteTimestamps: true,
+        sourceDateEpoch: EPOCH,
+      });
+      ids.push(imageId);
+    }
+    expect(ids[0]).toBe(ids[1]);
+    expect((await engine.images.list({ labels: [label] })).map(({ id }) => id)).toEqual([ids[0]]);
+  });
+
   it("starts, with every kind of file as it was", async () => {
     const id = await rewrite(await build());
     const name = uniqueName("molecule-rewrite");

@@ -32,11 +32,7 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
     platform: platformsOf(options)[0],
     target: options.target,
     labels: jsonOf(options.labels),
-    buildargs: jsonOf(
-      exportsInline(options)
-        ? { ...options.buildArgs, BUILDKIT_INLINE_CACHE: "1" }
-        : options.buildArgs,
-    ),
+    buildargs: jsonOf(buildArgsOf(options)),
     cachefrom: cacheFrom(options),
     nocache: options.noCache === true ? "1" : undefined,
     pull: options.pull === true && !request.pulled ? "1" : undefined,
@@ -47,6 +43,16 @@ export function planBuildQuery(request: BuildRequestOptions): Record<string, str
     memswap: memory,
     cpuperiod: quota === undefined ? undefined : String(CPU_PERIOD_US),
     cpuquota: quota,
+  };
+}
+
+function buildArgsOf(options: BuildOptions): Readonly<Record<string, string>> {
+  return {
+    ...(options.rewriteTimestamps === true
+      ? { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch ?? 0) }
+      : {}),
+    ...options.buildArgs,
+    ...(exportsInline(options) ? { BUILDKIT_INLINE_CACHE: "1" } : {}),
   };
 }
 

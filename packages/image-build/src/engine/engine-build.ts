@@ -11,6 +11,7 @@ import { prepareUpload, type ContextUpload } from "../context/context-upload.js"
 import { platformsOf } from "../backends/requirements.js";
 import { ImageBuildError } from "../errors.js";
 import { discardImage } from "./discard-image.js";
+import { rewriteTimestamps } from "../rewrite/rewrite-timestamps.js";
 import { pullBases, type PulledBases } from "./pull-bases.js";
 
 export interface EngineBuildRun extends BuildRun {
@@ -60,8 +61,10 @@ export async function runEngineBuild(asked: EngineBuildRun): Promise<BuiltImage>
   if (failure !== undefined && !signal.aborted) {
     throw explainFailure({ ...outcome, failure }, context);
   }
-  const imageId = await identify(run, outcome);
-  if (imageId !== undefined) await caches.push(imageId);
+  const built = await identify(run, outcome);
+  // The layers as BuildKit made them are what its cache knows; rewritten ones it would not find again.
+  if (built !== undefined) await caches.push(built);
+  const imageId = await rewritten(run, built);
   if (signal.aborted) {
     await caches[Symbol.asyncDispose]();
     if (imageId !== undefined) await discardImage(run.engine, imageId);
@@ -83,6 +86,23 @@ export async function runEngineBuild(asked: EngineBuildRun): Promise<BuiltImage>
     steps: outcome.steps,
     cachedSteps: outcome.cachedSteps,
   };
+}
+
+/** The image with no time later than its source, where that is asked for; the first one goes. */
+async function rewritten(
+  { engine, request, signal, onProgress }: EngineBuildRun,
+  imageId: string | undefined,
+): Promise<string | undefined> {
+  if (imageId === undefined || request.rewriteTimestamps !== true || signal.aborted) return imageId;
+  const epoch = request.sourceDateEpoch ?? 0;
+  try {
+    const id = await rewriteTimestamps({ engine, imageId, epoch, onProgress, signal });
+    if (id !== imageId) await discardImage(engine, imageId);
+    return id;
+  } catch (error) {
+    await discardImage(engine, imageId);
+    throw error;
+  }
 }
 
 async function follow(

@@ -26,6 +26,12 @@ const NOTHING: BackendCapabilities = {
  * is pushed where a registry is to have it.
  */
 export const ENGINE_CAPABILITIES: Readonly<Record<"buildkit" | "classic", BackendCapabilities>> = {
-  buildkit: { ...NOTHING, cacheImports: ["registry"], cacheExports: ["inline", "registry"] },
-  classic: NOTHING,
+  buildkit: {
+    ...NOTHING,
+    cacheImports: ["registry"],
+    cacheExports: ["inline", "registry"],
+    // Done by us once the image is built, so the age of the BuildKit does not matter.
+    rewriteTimestamps: true,
+  },
+  classic: { ...NOTHING, rewriteTimestamps: true },
 };

@@ -59,6 +59,9 @@ export async function rewriteTimestamps(options: RewriteTimestampsOptions): Prom
         hint: "An engine with the containerd store names images otherwise; use a BuildKit from 0.13 on there.",
       },
     );
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
