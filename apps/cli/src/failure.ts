@@ -1,5 +1,6 @@
 import { describeFailure, type JsonValue } from "@molecule-ai/core";
 import { exitCodeOf } from "./exit-codes.js";
+import { findingsOf } from "./findings.js";
 import type { FailureReport } from "./output/reporter.js";
 
 const MAX_CAUSES = 4;
@@ -28,6 +29,7 @@ export function describeFailedCommand(thrown: unknown, context: FailureContext):
     },
     exitCode: exitCodeOf(failure),
     causes: describeCauses(failure.cause, record.message).map(redact),
+    findings: findingsOf(record).map(redact),
     lastLines: lastLines.slice(-MAX_LAST_LINES).map(redact),
     undone: context.undone.map(redact),
   };

@@ -36,11 +36,12 @@ export function createHumanReporter(options: HumanReporterOptions): Reporter {
   };
 }
 
-/** The error in one sentence, why, the last lines of what failed, and what to do about it. */
+/** The error in one sentence, why, what tools said, the last lines of what failed, and what to do about it. */
 export function formatFailure(report: FailureReport, style: Style): string {
   const { error } = report;
   const lines = [`${style.bad("error")} ${error.message} ${style.faint(`(${error.code})`)}`];
   for (const cause of report.causes) lines.push(`  ${style.faint("cause")} ${cause}`);
+  for (const text of report.findings) lines.push(`  ${style.bad("-")} ${text}`);
   for (const text of report.lastLines) lines.push(`  ${style.faint("|")} ${text}`);
   if (error.hint !== undefined) lines.push(`  ${style.strong("hint")}  ${error.hint}`);
   return lines.join("\n");

@@ -26,8 +26,8 @@ export function createJsonReporter(options: {
         ...result.data,
       });
     },
-    endWithFailure(command, { error, ...report }) {
-      print({ type: "error", command, ...error, ...report });
+    endWithFailure(command, { error, exitCode, causes, lastLines, undone }) {
+      print({ type: "error", command, ...error, exitCode, causes, lastLines, undone });
     },
   };
 }

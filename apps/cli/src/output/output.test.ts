@@ -24,6 +24,7 @@ const FAILURE: FailureReport = {
   },
   exitCode: 1,
   causes: ["process did not complete"],
+  findings: ["main.c:3:17: ‘y’ undeclared"],
   lastLines: ["cannot find the thing", "giving up"],
   undone: ["checkout abc"],
 };

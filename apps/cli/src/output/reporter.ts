@@ -28,6 +28,8 @@ export interface FailureReport {
   readonly exitCode: ExitCode;
   /** Messages of the errors behind it, nearest first. */
   readonly causes: readonly string[];
+  /** What the tools of a build step said was wrong, `file:line: message`; in `error.details` as data. */
+  readonly findings: readonly string[];
   /** Last output of what failed: a build step, or the workspace's process. */
   readonly lastLines: readonly string[];
   readonly undone: readonly string[];
