@@ -36,11 +36,14 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
     await writeFile(join(directory, "agent.txt"), "hello\n");
   });
 
-  const rebuild = async (dockerfile: string) => {
+  const rebuild = async (
+    dockerfile: string,
+    build: { readonly rewriteTimestamps?: boolean } = {},
+  ) => {
     await writeFile(join(directory, "Dockerfile"), dockerfile);
     const builder = createImageBuilder({ engine });
     return rebuildAndCompare({
-      build: { context: { kind: "directory", path: directory } },
+      build: { context: { kind: "directory", path: directory }, ...build },
       first: { engine, builder },
     });
   };
@@ -52,6 +55,16 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
     expect(report.level).toBe("deterministic");
     expect(report.images[0]).not.toBe(report.images[1]);
     expect(report.comparison.config.map(({ field }) => field)).toContain("created");
+    expect(await leftOver(report.run)).toEqual([]);
+  });
+
+  it("calls it reproducible when the times are those of the source", async () => {
+    const report = await rebuild(`FROM ${base}\nRUN date > /dev/null && echo same > /made\n`, {
+      rewriteTimestamps: true,
+    });
+    expect(report.level).toBe("reproducible");
+    expect(report.images[0]).toBe(report.images[1]);
+    expect(report.comparison).toMatchObject({ isIdentical: true, files: [], config: [] });
     expect(await leftOver(report.run)).toEqual([]);
   });
 
