@@ -140,6 +140,7 @@ describe("human reporter", () => {
     expect(formatFailure(FAILURE, PLAIN)).toMatchInlineSnapshot(`
       "error RUN false failed with exit code 1 (ERR_BUILD_FAILED)
         cause process did not complete
+        - main.c:3:17: ‘y’ undeclared
         | cannot find the thing
         | giving up
         hint  Mend the Dockerfile."
