@@ -1,4 +1,5 @@
 import { systemClock, type BuildEvent, type Clock, type EventSink } from "@molecule-ai/core";
+import { parseImageReference } from "@molecule-ai/registry-mode";
 import { createHash } from "node:crypto";
 import { coerce } from "semver";
 import { isLoopback } from "../backends/buildkit-endpoint.js";
@@ -110,7 +111,7 @@ export async function ensureBuilder(options: EnsureBuilderOptions): Promise<Ensu
     const action = !isMine ? "reused" : isReplaced ? "recreated" : "created";
     return await finish(answer.info, action, createdAt);
   } catch (error) {
-    if (isMine) await undo(buildx, name);
+    if (isMine) await undo(buildx, name, found.kind === "replaceable" && found.keepCache);
     throw error;
   }
 }
@@ -187,9 +188,9 @@ async function create(
 }
 
 /** A failure here must not hide the one that led to it. */
-async function undo(buildx: Buildx, name: string): Promise<void> {
+async function undo(buildx: Buildx, name: string, keepCache: boolean): Promise<void> {
   const signal = AbortSignal.timeout(UNDO_TIMEOUT_MS);
-  await removeFromBuildx({ buildx, name, signal }).catch(() => false);
+  await removeFromBuildx({ buildx, name, keepCache, signal }).catch(() => false);
 }
 
 function whyOther(
@@ -223,7 +224,8 @@ function whyReplaced(
 
 function configText(request: BuilderRequest): string | undefined {
   if (request.driver !== "docker-container" || request.config === undefined) return undefined;
-  const version = coerce(/:v?(\d[\w.]*)/.exec(request.image ?? "")?.[1]);
+  const { image } = request;
+  const version = coerce(image === undefined ? undefined : parseImageReference(image).tag);
   const legacy = version !== null && version.compare("0.17.0") < 0;
   return renderBuilderConfig(request.config, { legacy });
 }

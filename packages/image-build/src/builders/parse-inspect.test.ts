@@ -127,7 +127,7 @@ describe("what buildx inspect prints", () => {
     // Processor time: a busy machine does not make it longer.
     const { user } = process.cpuUsage();
     for (const piece of ['a="', "a", 'a="\\', "Labels:\n a:\n", "GC Policy rule#"]) {
-      parseInspect(`Nodes:\nName: a\nDriver Options: ${piece.repeat(1_000_000 / piece.length)}`);
+      parseInspect(`Nodes:\nName: a\nDriver Options: ${piece.repeat(300_000 / piece.length)}`);
     }
     expect(process.cpuUsage().user - user).toBeLessThan(5_000_000);
   });
