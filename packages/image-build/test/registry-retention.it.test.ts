@@ -154,6 +154,8 @@ describe.skipIf(found.skip !== undefined)(`caches in a registry ${found.skip ?? 
     await pushCache(client, repository, { tags: ["latest"], at: daysAgo(1) });
     const { entries } = await listRegistryCaches({ client, repository, scope: undefined, signal });
     expect(entries.map(({ tag }) => tag)).toEqual([tagOf("a"), tagOf("b", "org/other")]);
+    expect(entries[0]?.scope).toBe(scope);
+    expect(entries[1]?.scope).not.toBe(scope);
     expect(entries[0]?.sizeBytes).toBeGreaterThan(100);
   });
 

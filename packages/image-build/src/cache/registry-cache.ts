@@ -6,11 +6,13 @@ import {
 } from "@molecule-ai/registry-client";
 import pLimit from "p-limit";
 import { cacheSettingsError } from "./cache-settings-error.js";
-import { parseCacheTag } from "./cache-tag.js";
+import { cacheTagScope, parseCacheTag } from "./cache-tag.js";
 
 /** One cache in a registry. */
 export interface RegistryCacheEntry {
   readonly tag: string;
+  /** `<prefix>-<repoHash>`: whose cache it is. */
+  readonly scope: string;
   readonly digest: string;
   /** Unix milliseconds; undefined when nothing in it says so. */
   readonly createdAt: number | undefined;
@@ -59,11 +61,15 @@ export async function listRegistryCaches(options: {
   }
   const entries: RegistryCacheEntry[] = [];
   const failures: { tag: string; error: RegistryError }[] = [];
-  const caches = tags.filter((tag) => isInScope(tag, scope));
-  await eachOf(caches, async (tag) => {
+  const caches = tags.flatMap((tag) => {
+    const parsed = parseCacheTag(tag);
+    return parsed === undefined ? [] : [{ tag, scope: cacheTagScope(parsed) }];
+  });
+  const wanted = caches.filter((cache) => scope === undefined || cache.scope === scope);
+  await eachOf(wanted, async ({ tag, scope: ownScope }) => {
     try {
-      const entry = await readEntry(client, repository, tag, signal);
-      if (entry !== undefined) entries.push(entry);
+      const found = await readManifest(client, repository, tag, signal);
+      if (found !== undefined) entries.push({ tag, scope: ownScope, ...found });
     } catch (error) {
       if (!isRegistryError(error)) throw error;
       failures.push({ tag, error });
@@ -99,21 +105,16 @@ export async function eachOf<Item>(
   if (failed !== undefined) throw failed.error;
 }
 
-function isInScope(text: string, scope: string | undefined): boolean {
-  const tag = parseCacheTag(text);
-  return tag !== undefined && (scope === undefined || `${tag.prefix}-${tag.repoHash}` === scope);
-}
-
 /** Undefined for a tag that went away meanwhile. */
-async function readEntry(
+async function readManifest(
   client: RegistryClient,
   repository: string,
   tag: string,
   signal: AbortSignal,
-): Promise<RegistryCacheEntry | undefined> {
+): Promise<Omit<RegistryCacheEntry, "tag" | "scope"> | undefined> {
   try {
     const found = await client.manifest(`${repository}:${tag}`, { signal });
-    const about = { tag, digest: found.digest };
+    const about = { digest: found.digest };
     const manifest = parseManifest(found.json);
     if (manifest === undefined)
       return { ...about, createdAt: undefined, sizeBytes: found.sizeBytes };
