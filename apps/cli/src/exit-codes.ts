@@ -122,6 +122,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_REGISTRY_UNSUPPORTED: "failed",
 
   ERR_BUILD_BASE_IMAGE: "failed",
+  ERR_BUILD_CACHE_SETTINGS: "usage",
   ERR_BUILD_CONTEXT_CHANGED: "failed",
   ERR_BUILD_CONTEXT_FILE: "failed",
   ERR_BUILD_CONTEXT_TOO_LARGE: "failed",
@@ -137,6 +138,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_BUILD_SYNTAX: "failed",
   ERR_BUILD_TRACE: "failed",
   ERR_BUILD_TRUNCATED: "failed",
+  ERR_BUILD_UNIT: "usage",
   ERR_BUILDER: "failed",
   ERR_CLEANUP_FAILED: "failed",
 
