@@ -8,6 +8,7 @@ test.each([
   "ERROR: failed to solve: error writing layer blob: failed to copy: 503 Service Unavailable",
   "error writing manifest blob: failed to do request: EOF",
   "server message: insufficient_scope: authorization failed",
+  "failed to push r.io/cache:x: error writing layer blob: server message: insufficient_scope",
   'ERROR: failed to solve: unknown cache exporter: "registry"',
   "failed to configure registry cache exporter: invalid reference format",
   "ERROR: Cache export is not supported for the docker driver.",
