@@ -60,6 +60,15 @@ export {
 } from "./cache/settings.js";
 export { planCache, type CachePlan, type CachePlanOptions } from "./cache/plan-cache.js";
 export type { BackendCapabilities, BuildBackend } from "./backends/backend.js";
+export {
+  BACKEND_CHOICES,
+  buildSettingsFromEnv,
+  type BackendChoice,
+  type BuildSettings,
+  type BuildSettingsSource,
+} from "./backends/settings.js";
+export { checkBuild, type CheckBuildOptions } from "./buildx/check-build.js";
+export type { CheckFinding, CheckReport } from "./buildx/check-report.js";
 export { createBuildx, type Buildx, type BuildxSettings } from "./buildx/buildx.js";
 export type { BackendResolver } from "./chosen-backend.js";
 export {
@@ -68,6 +77,10 @@ export {
   type RegistryAccess,
 } from "./create-image-builder.js";
 export { ImageBuildError, type BuildFailure, type ImageBuildErrorCode } from "./errors.js";
+export type { BuildErrorEntry } from "./failure/build-error-entry.js";
+export { surfaceErrors, type ErrorSurface, type SurfaceOptions } from "./failure/error-surface.js";
+export { parseBuildErrors, type ParsedBuildErrors } from "./failure/parse-build-errors.js";
+export { renderBuildError } from "./failure/render-error.js";
 export {
   applyCleanup,
   type ApplyCleanupOptions,
@@ -116,9 +129,8 @@ export type {
   ImageBuilder,
   NamedContext,
 } from "./image-builder.js";
+export { openImageBuilder, type OpenImageBuilderOptions } from "./open-image-builder.js";
 export { DEFAULT_BUILD_LIMITS } from "./options.js";
-export { pushTags, type PushTagsOptions } from "./publish/push.js";
-export type { PublishEvent } from "./publish/publish-event.js";
 export {
   planOutput,
   summarizePlan,
@@ -135,3 +147,53 @@ export { summarizeDockerfile, type DockerfileSummary } from "./plan/dockerfile-s
 export { digestContext, hashPlan, type PlanStep } from "./plan/plan-hash.js";
 export { substituteStageName } from "./plan/stage-name.js";
 export { standardLabels, type StandardLabelsOptions } from "./plan/standard-labels.js";
+export { loadImages, saveImages } from "./publish/archive-file.js";
+export { publishedOfMetadata, verifyPublished } from "./publish/buildx-published.js";
+export {
+  credentialOfPrefix,
+  resolveLogins,
+  type PrefixCredential,
+  type RegistryLogin,
+} from "./publish/credentials.js";
+export {
+  resolvePublishedDigest,
+  type DigestSource,
+  type PublishedDigest,
+  type PublishedDigestOptions,
+} from "./publish/digests.js";
+export { sweepDockerConfigs } from "./publish/docker-config-sweep.js";
+export {
+  createDockerConfig,
+  type DockerConfig,
+  type DockerConfigOptions,
+} from "./publish/docker-config.js";
+export { mergePublished } from "./publish/merge-published.js";
+export {
+  copyImage,
+  promoteImage,
+  type CopyImageOptions,
+  type PromoteOptions,
+} from "./publish/promote.js";
+export { detectProvider } from "./publish/provider.js";
+export type { PublishEvent } from "./publish/publish-event.js";
+export { publishImages, type PublishOptions } from "./publish/publish-images.js";
+export type { PublishManifest } from "./publish/publish-manifest.js";
+export { readPublishManifest, writePublishManifest } from "./publish/publish-manifest-file.js";
+export type { AttestationRecord, BuildInstance, PublishedImage } from "./publish/published.js";
+export { PushError, summarizePushFailure, type PushedTag } from "./publish/push-error.js";
+export {
+  classifyPushFailure,
+  describePushFailure,
+  isHarborProjectMissing,
+  type PushFailure,
+  type PushFailureClass,
+} from "./publish/push-failure.js";
+export type { BuildLayer } from "./progress/build-layer.js";
+export { renderBuildLayers } from "./progress/render-layers.js";
+export { pushTags, type PushTagsOptions } from "./publish/push.js";
+export { normalizeRegistryHost } from "./publish/registry-host.js";
+export {
+  collectRemoteTags,
+  type PublishStep,
+  type RegistryTarget,
+} from "./publish/registry-target.js";

@@ -24,7 +24,11 @@ const insideStep = (text: string): string =>
   ].join("\n");
 
 const withoutRaw = (entries: readonly BuildErrorEntry[]): Omit<BuildErrorEntry, "raw">[] =>
-  entries.map(({ raw: _, ...entry }) => entry);
+  entries.map((entry) => {
+    const { raw, ...rest } = entry;
+    expect(raw).not.toBe("");
+    return rest;
+  });
 
 describe("errors in the output of real tools", () => {
   it.each(names)("%s", (name) => {

@@ -44,5 +44,5 @@ export const parseShell: ToolParser = (lines, at) => {
 function hintFor(message: string): string | undefined {
   if (/syntax error|bad substitution/i.test(message)) return SYNTAX;
   if (/permission denied|cannot execute/i.test(message)) return NOT_EXECUTABLE;
-  return /not found$/.test(message) ? COMMAND_NOT_FOUND : undefined;
+  return message.endsWith("not found") ? COMMAND_NOT_FOUND : undefined;
 }

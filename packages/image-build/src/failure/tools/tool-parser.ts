@@ -21,8 +21,8 @@ export const LOOKAHEAD = 100;
 /** The place of an error as its fields; what is not a number from 1 on is left out. */
 export function placed(
   file: string | undefined,
-  line?: string | undefined,
-  col?: string | undefined,
+  line?: string,
+  col?: string,
 ): { file?: string; line?: number; col?: number } {
   if (file === undefined || file === "") return {};
   const [row, column] = [Number(line ?? 0), Number(col ?? 0)];
