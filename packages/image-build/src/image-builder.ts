@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { BuilderDriver, BuildBackendName } from "./backends/backend.js";
 import type { CacheMode } from "./cache/cache-mode.js";
 import type { CacheRef, CacheResolution } from "./cache/cache-ref.js";
+import type { ShapingOptions } from "./settings-digest.js";
 import type { BuildLayer } from "./progress/build-layer.js";
 
 /** Where the files of a build come from. */
@@ -143,7 +144,5 @@ export interface ImageBuilder {
   /** Builds and tags; on abort the build is stopped where it runs and nothing is tagged. */
   build(options: BuildOptions): Promise<BuildResult>;
   /** A digest over every setting of `options` that shapes the result, but neither context nor tags. */
-  settingsDigest(
-    options: Pick<BuildOptions, "dockerfile" | "platform" | "buildArgs" | "target">,
-  ): string;
+  settingsDigest(options: ShapingOptions): string;
 }

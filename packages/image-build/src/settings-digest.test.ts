@@ -36,6 +36,13 @@ describe("digestSettings", () => {
       { buildArgs: { A: "1" } },
       { buildArgs: { A: "2" } },
       { buildArgs: { A: "1", B: "" } },
+      { platforms: ["linux/amd64", "linux/arm64"] },
+      { rewriteTimestamps: true },
+      { annotations: { A: "1" } },
+      { attestations: { provenance: "max" as const } },
+      { attestations: { sbom: true } },
+      { namedContexts: { A: { kind: "image" as const, reference: "a:1" } } },
+      { namedContexts: { A: { kind: "image" as const, reference: "a:2" } } },
       { buildArgs: { "A,1": "" } },
     ].map((settings) => digestSettings(settings));
     expect(new Set(all).size).toBe(all.length);

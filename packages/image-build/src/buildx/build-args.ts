@@ -50,6 +50,7 @@ export function buildxCheckArgs(request: BuildArgsOptions): readonly string[] {
   return [
     "build",
     "--call=check,format=json",
+    ...(request.progress === undefined ? [] : [`--progress=${request.progress}`]),
     ...sourceArgs(request),
     ...namedContextArgs(request.options),
     request.context,
