@@ -48,7 +48,7 @@ export interface DockerConfig extends AsyncDisposable {
   /** What a program is given to use it. */
   readonly env: Readonly<Record<"DOCKER_CONFIG", string>>;
   /** For pushes by the engine, and for registry clients: what applies to a host. */
-  credential(host: string): RegistryCredential | undefined;
+  readonly credential: (host: string) => RegistryCredential | undefined;
 }
 
 /** What is neither credentials nor how output looks, and that other programs find by this directory. */
