@@ -44,6 +44,8 @@ export interface LocalRetentionResult {
 
 const DEFAULT_GRACE_MS = 3_600_000;
 const MOST_ATTEMPTS = 3;
+/** What the names of indexes begin with that are not in place yet. */
+const TEMPORARY = `.${INDEX_FILE}-`;
 
 /**
  * Keeps a local cache within its age and size, by whole entries: the index is read, entries that go
@@ -70,6 +72,7 @@ export async function enforceLocalRetention(
   }
   await using lock = await tryLockCache(directory);
   if (lock === undefined) return untouched("another process is cleaning it");
+  if (options.dryRun !== true) await removeTemporaries(directory);
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     const read = await readLayoutIndex(directory);
     if (read.kind === "unreadable") return untouched(read.reason);
@@ -131,7 +134,7 @@ async function replaceIndex(
   plan: LocalRetentionPlan,
 ): Promise<boolean> {
   const path = join(directory, INDEX_FILE);
-  const temporary = join(directory, `.${INDEX_FILE}-${randomUUID()}`);
+  const temporary = join(directory, `${TEMPORARY}${randomUUID()}`);
   const keep = new Set(plan.keep.map((entry) => entry.position));
   try {
     if (keep.size > 0) {
@@ -150,6 +153,13 @@ async function replaceIndex(
     return true;
   } finally {
     await rm(temporary, { force: true });
+  }
+}
+
+/** Left by one that died: whoever holds the lock is the only one who makes them. */
+async function removeTemporaries(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (name.startsWith(TEMPORARY)) await rm(join(directory, name), { force: true });
   }
 }
 
