@@ -17,6 +17,7 @@ import {
 } from "@molecule-ai/gitea-client";
 import type { BuildOptions, ImageBuilder } from "@molecule-ai/image-build";
 import { templateRepositoryUrl, type Runtime } from "@molecule-ai/registry-mode";
+import type { BuildRecorder } from "./build-recorder.js";
 import type { CheckoutStore } from "./checkout-store.js";
 import type { HostLocks } from "./internal/host-lock.js";
 import type { PushRecords } from "./push-record.js";
@@ -39,6 +40,7 @@ export interface EnsureDependencies {
   readonly platform: string | undefined;
   readonly build: Pick<BuildOptions, "buildArgs" | "limits">;
   readonly settingsDigest: string;
+  readonly recorder: BuildRecorder | undefined;
 }
 
 export interface EnsureRequest {

@@ -1,3 +1,4 @@
+export type { BuildRecorder, RecordedBuild } from "./build-recorder.js";
 export { cacheKey } from "./cache-key.js";
 export type { CollectedItem, CollectOptions, CollectResult } from "./collect.js";
 export { LocalBuildError, type LocalBuildErrorCode } from "./errors.js";

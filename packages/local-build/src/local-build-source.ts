@@ -17,6 +17,7 @@ import {
   type ResolvedImage,
   type RuntimeRegistry,
 } from "@molecule-ai/registry-mode";
+import type { BuildRecorder } from "./build-recorder.js";
 import { createCheckoutStore, LOCKS_DIRECTORY } from "./checkout-store.js";
 import { collect, type CollectOptions, type CollectResult } from "./collect.js";
 import { ensureImage } from "./ensure-image.js";
@@ -44,6 +45,8 @@ export interface LocalBuildOptions {
   readonly giteaSettings?: GiteaSettings | undefined;
   /** Build arguments (never secrets) and limits of every build. */
   readonly build?: Pick<BuildOptions, "buildArgs" | "limits"> | undefined;
+  /** Told of every image that was built, and where it was pushed. */
+  readonly recorder?: BuildRecorder | undefined;
   /** Default: one that knows the credential. */
   readonly redactor?: Redactor | undefined;
   readonly clock?: Clock | undefined;
@@ -109,7 +112,12 @@ export function createLocalBuildSource(options: LocalBuildOptions): LocalBuildSo
     installId,
     platform,
     build,
-    settingsDigest: builder.settingsDigest({ platform, buildArgs: build.buildArgs }),
+    settingsDigest: builder.settingsDigest({
+      platform,
+      buildArgs: build.buildArgs,
+      rewriteTimestamps: settings.rewriteTimestamps,
+    }),
+    recorder: options.recorder,
   };
   const work = new SharedWork<ResolvedImage>();
 

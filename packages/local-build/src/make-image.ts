@@ -138,6 +138,7 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
     async () => {
       try {
         const cache = await sharedCacheOf(run, run.signal);
+        const startedAt = clock.now();
         const { imageId, backend } = await builder.build({
           context: { kind: "directory", path: files },
           dockerfile,
@@ -155,6 +156,7 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
           },
           // The commit's time, because zip archives know no time before 1980.
           sourceDateEpoch: Math.floor((record.committedAt ?? 0) / 1000),
+          rewriteTimestamps: settings.rewriteTimestamps,
           labels: imageLabels({
             runtime: run.runtime,
             platform,
@@ -169,6 +171,7 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
           onEvent: run.onEvent,
         });
         if (imageId === undefined) throw notLoaded(tag, backend);
+        await recordBuild(run, { imageId, tag, files, dockerfile, record, startedAt });
         return { imageId, outcome: "built" };
       } catch (error) {
         run.signal.throwIfAborted();
@@ -183,6 +186,49 @@ async function build(run: EnsureRun, files: string, record: CheckoutRecord): Pro
       }
     },
   );
+}
+
+async function recordBuild(
+  run: EnsureRun,
+  made: {
+    readonly imageId: string;
+    readonly tag: string;
+    readonly files: string;
+    readonly dockerfile: string;
+    readonly record: CheckoutRecord;
+    readonly startedAt: number;
+  },
+): Promise<void> {
+  const { recorder, clock, platform, settingsDigest, build: given } = run.dependencies;
+  const { imageId, tag, files, dockerfile, record, startedAt } = made;
+  try {
+    await recorder?.built(
+      {
+        imageId,
+        tags: [tag],
+        source: {
+          repository: record.source,
+          ref: run.request.ref,
+          commit: record.sha,
+          tree: record.tree,
+        },
+        files,
+        dockerfile,
+        buildArgs: given.buildArgs,
+        parameters: {
+          runtime: run.runtime,
+          platform: platform ?? "native",
+          settings: settingsDigest,
+        },
+        startedAt,
+        finishedAt: clock.now(),
+      },
+      { signal: run.signal },
+    );
+  } catch (error) {
+    run.signal.throwIfAborted();
+    run.warn("WARN_LOCAL_BUILD_RECORD", `How ${tag} was built could not be written down`, error);
+  }
 }
 
 function notLoaded(tag: string, backend: string): LocalBuildError {

@@ -44,7 +44,9 @@ export async function pushImage(
         const pushed = await pushAs(run, image, wanted, { signal, progress });
         // Without the record it is pushed again, which costs little.
         await pushes.add(run.runtime, pushed).catch(() => undefined);
-        return pushed.get(ref)?.digest;
+        const digest = pushed.get(ref)?.digest;
+        if (digest !== undefined) await recordPush(run, image.imageId, ref, digest);
+        return digest;
       } catch (error) {
         run.signal.throwIfAborted();
         run.warn("WARN_LOCAL_BUILD_PUSH", `The image could not be pushed as ${ref}`, error);
@@ -52,6 +54,22 @@ export async function pushImage(
       }
     },
   );
+}
+
+/** What is known of the image goes where it went. */
+async function recordPush(
+  run: EnsureRun,
+  imageId: string,
+  ref: string,
+  digest: string,
+): Promise<void> {
+  const reference = `${ref.slice(0, ref.lastIndexOf(":"))}@${digest}`;
+  try {
+    await run.dependencies.recorder?.pushed(imageId, reference, { signal: run.signal });
+  } catch (error) {
+    run.signal.throwIfAborted();
+    run.warn("WARN_LOCAL_BUILD_RECORD", `How ${reference} was built is not beside it`, error);
+  }
 }
 
 /** The engine pushes only what has the name; afterwards the name is whose it was before. */

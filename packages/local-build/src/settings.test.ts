@@ -136,3 +136,18 @@ describe("git", () => {
 test("a cache key is the first 16 hex digits of sha256 over runtime, commit and prefix", () => {
   expect(cacheKey("langgraph", "a".repeat(40), "https://h/o/p-")).toBe("a10e62ed53b3a62b");
 });
+
+describe("reproducible images", () => {
+  const read = (text: string): boolean =>
+    localBuildSettingsFromEnv({ MOLECULE_LOCAL_BUILD_REPRODUCIBLE: text }, HOST).rewriteTimestamps;
+
+  test("are made when asked for", () => {
+    expect(localBuildSettingsFromEnv({}, HOST).rewriteTimestamps).toBe(false);
+    expect(["", "0", "false"].map(read)).toEqual([false, false, false]);
+    expect(["1", "true"].map(read)).toEqual([true, true]);
+  });
+
+  test("are asked for by true or false, and nothing else", () => {
+    expect(() => read("yes")).toThrow(/MOLECULE_LOCAL_BUILD_REPRODUCIBLE/);
+  });
+});

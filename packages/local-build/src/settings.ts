@@ -31,6 +31,8 @@ export interface LocalBuildSettings {
   readonly gitPath: string | undefined;
   /** What git gets of the environment: PATH, proxies and certificates. */
   readonly gitEnv: Readonly<Record<string, string>>;
+  /** Whether no time in an image is later than its commit, so that it can be built again to the byte. */
+  readonly rewriteTimestamps: boolean;
   readonly limits: TemplateLimits;
   readonly timeouts: LocalBuildTimeouts;
   readonly collection: CollectionLimits;
@@ -96,10 +98,19 @@ export function localBuildSettingsFromEnv(
       maxBytes: number("MOLECULE_LOCAL_BUILD_MAX_MB", 20_480) * MIB,
       graceMs: 3600 * SECOND,
     },
+    rewriteTimestamps: isReproducible(env),
     cacheRepository: cacheRepository(env),
     pushPrefix: pushPrefix(env),
     lockStaleMs: 10 * SECOND,
   };
+}
+
+function isReproducible(env: Readonly<Record<string, string | undefined>>): boolean {
+  const name = "MOLECULE_LOCAL_BUILD_REPRODUCIBLE";
+  const text = env[name] ?? "";
+  if (["", "0", "false"].includes(text)) return false;
+  if (["1", "true"].includes(text)) return true;
+  throw refusal(name, text, "neither true nor false", "Use one of the two, or unset it.");
 }
 
 /** The builder's own cache is always used: a mode says only whether machines share one. */
