@@ -103,7 +103,12 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_PUSH_UNAUTHORIZED: "failed",
   ERR_PUSH_UNAVAILABLE: "failed",
 
-  ERR_BUILD_BACKEND: "failed",
+  ERR_IMAGE_ARCHIVE: "failed",
+  ERR_PUBLISH_DIGEST: "failed",
+  ERR_PUBLISH_RECORD: "failed",
+  ERR_PUSH_CREDENTIALS: "usage",
+  ERR_PUSH_FAILED: "failed",
+
   ERR_REGISTRY_ANSWER_INVALID: "failed",
   ERR_REGISTRY_ARGUMENT: "usage",
   ERR_REGISTRY_CLOSED: "failed",
@@ -121,6 +126,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_REGISTRY_UNREACHABLE: "failed",
   ERR_REGISTRY_UNSUPPORTED: "failed",
 
+  ERR_BUILD_BACKEND: "failed",
   ERR_BUILD_BASE_IMAGE: "failed",
   ERR_BUILD_CACHE_SETTINGS: "usage",
   ERR_BUILD_CONTEXT_CHANGED: "failed",

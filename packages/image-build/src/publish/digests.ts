@@ -88,15 +88,18 @@ async function askRegistry({
   signal,
   attempts = DEFAULT_ATTEMPTS,
   clock = systemClock,
+  metadata,
+  pushed,
 }: PublishedDigestOptions): Promise<{
   readonly digest: string | undefined;
   readonly cause: unknown;
 }> {
+  const isExpected = metadata !== undefined || pushed !== undefined;
   for (let attempt = 1; ; attempt += 1) {
     try {
       const found = await registry.resolve(tag, { signal });
       if (found !== undefined) return { digest: found.digest, cause: undefined };
-      if (attempt >= attempts) throw absent(tag);
+      if (attempt >= attempts) throw absent(tag, isExpected);
     } catch (cause) {
       signal?.throwIfAborted();
       if (!isRegistryError(cause)) throw cause;
@@ -108,11 +111,16 @@ async function askRegistry({
   }
 }
 
-function absent(tag: string): ImageBuildError {
+function absent(tag: string, isExpected: boolean): ImageBuildError {
   return new ImageBuildError(
     "ERR_PUBLISH_DIGEST",
-    `The registry does not have ${tag}, although it was pushed.`,
-    { hint: "Push it again, and look at the log of the registry.", details: { tag } },
+    `The registry does not have ${tag}${isExpected ? ", although it was pushed" : ""}.`,
+    {
+      hint: isExpected
+        ? "Push it again, and look at the log of the registry."
+        : "Check name and tag; registries also say this of private images to those they do not know.",
+      details: { tag },
+    },
   );
 }
 

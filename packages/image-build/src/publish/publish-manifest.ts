@@ -16,7 +16,7 @@ export interface PublishManifest {
 }
 
 /** Far above what thousands of tags need. */
-export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
+export const MAX_MANIFEST_BYTES: number = 64 * 1024 * 1024;
 
 const MANIFEST = z.looseObject({
   published: z
