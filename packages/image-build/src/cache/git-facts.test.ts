@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { originOf, readGitFacts } from "./git-facts.js";
@@ -47,7 +48,7 @@ test("no checkout, or a damaged one, says nothing", async () => {
   expect(await readGitFacts(room)).toMatchObject(nothing);
   await mkdir(join(room, ".git"));
   await writeFile(join(room, ".git", "HEAD"), Buffer.alloc(300 * 1024, "x"));
-  execFileSync("mkfifo", [join(room, ".git", "config")]);
+  await promisify(execFile)("mkfifo", [join(room, ".git", "config")]);
   expect(await readGitFacts(room)).toEqual({ ...nothing, rootDirectory: room });
 });
 
