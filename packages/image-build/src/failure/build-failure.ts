@@ -4,6 +4,9 @@ import type { BuildErrorEntry } from "./build-error-entry.js";
 import { findEntries } from "./failure-entries.js";
 import { exitCodeOf } from "./error-block.js";
 import { withoutPreamble } from "./preamble.js";
+import { SYNTAX_HINT } from "./tools/dockerfile.js";
+import { REGISTRY_SYMPTOMS } from "./tools/registry.js";
+import { hintOf } from "./tools/tool-parser.js";
 import {
   oneLine,
   type BuildOutcome,
@@ -109,7 +112,7 @@ function explainBase(
     "ERR_BUILD_BASE_IMAGE",
     `The base image ${image}${place(context, line)} cannot be had: ${reason}`,
     {
-      hint: cause?.hint ?? BASE_HINT,
+      hint: cause?.hint ?? hintOf(REGISTRY_SYMPTOMS, reason) ?? BASE_HINT,
       retryable: cause?.retryable,
       cause,
       failure: describe(context, {
@@ -168,15 +171,16 @@ function explainSyntax(
     (candidate) => line !== undefined && candidate.line <= line,
   );
   const where = line === undefined ? "" : ` (line ${line})`;
+  const entries = entriesOf(context, reason, { instruction, line });
   return new ImageBuildError(
     "ERR_BUILD_SYNTAX",
     `The engine cannot use ${context.dockerfile}${where}: ${reason}`,
     {
-      hint: "Correct that line of the Dockerfile.",
+      hint: entries.find(({ hint }) => hint !== undefined)?.hint ?? SYNTAX_HINT,
       failure: describe(context, {
         instruction,
         line,
-        entries: entriesOf(context, reason, { instruction, line }).map((entry) => ({
+        entries: entries.map((entry) => ({
           ...entry,
           ...(line === undefined ? {} : { file: context.dockerfile, line }),
         })),

@@ -6,6 +6,7 @@ import { parseCompiler } from "./compiler.js";
 import { parseCondition } from "./conditions.js";
 import { parseDnf } from "./dnf.js";
 import { parseDocker } from "./docker.js";
+import { parseEsbuild } from "./esbuild.js";
 import { parseEslint } from "./eslint.js";
 import { parseGeneric } from "./generic.js";
 import { parseGit } from "./git.js";
@@ -32,6 +33,7 @@ export const ALL_TOOLS: readonly ToolParser[] = [
   parseCompiler,
   parsePython,
   parseNode,
+  parseEsbuild,
   parseEslint,
   parseNpm,
   parsePnpm,

@@ -2,11 +2,13 @@ import { placed, type Symptom } from "./tool-parser.js";
 
 const PARSE_ERROR = /dockerfile parse error (?:on )?line (\d{1,7}): (.+)$/i;
 
+export const SYNTAX_HINT = "Correct that line of the Dockerfile.";
+
 export const DOCKERFILE_SYMPTOMS: readonly Symptom[] = [
   {
     pattern:
       /dockerfile parse error|unknown instruction|unknown flag|file with no instructions|the dockerfile .{0,60}cannot be empty|requires (?:at least|exactly) .{1,30} argument|unexpected end of statement|failed to process "/i,
-    hint: "Correct that line of the Dockerfile.",
+    hint: SYNTAX_HINT,
   },
   {
     pattern:
