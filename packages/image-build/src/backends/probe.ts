@@ -12,7 +12,12 @@ import { readTlsFiles, type TlsFiles } from "./tls-files.js";
 /** What was found at an endpoint that was named. */
 export type Probe<Found> =
   | { readonly kind: "healthy"; readonly found: Found }
-  | { readonly kind: "unhealthy"; readonly reasons: readonly string[] };
+  | {
+      readonly kind: "unhealthy";
+      readonly reasons: readonly string[];
+      /** What led to it, where there was an error. */
+      readonly cause?: unknown;
+    };
 
 export interface ProbeOptions {
   readonly signal: AbortSignal;
@@ -41,7 +46,7 @@ export async function probeEngine(
     return { kind: "healthy", found: await engine.info({ signal }) };
   } catch (error) {
     options.signal.throwIfAborted();
-    return { kind: "unhealthy", reasons: [reasonOf(error)] };
+    return { kind: "unhealthy", reasons: [reasonOf(error)], cause: error };
   }
 }
 
@@ -69,7 +74,7 @@ export async function probeBuildkit(
     return { kind: "healthy", found: workers };
   } catch (error) {
     options.signal.throwIfAborted();
-    return { kind: "unhealthy", reasons: [reasonOf(error)] };
+    return { kind: "unhealthy", reasons: [reasonOf(error)], cause: error };
   }
 }
 
@@ -120,8 +125,6 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "it does not speak TLS",
   ERR_SSL_HTTP_REQUEST: "it does not speak TLS",
-  ERR_OSSL_X509_KEY_VALUES_MISMATCH: "key.pem does not belong to cert.pem",
-  ERR_OSSL_PEM_NO_START_LINE: "key.pem is no key in PEM form",
 };
 
 function reasonOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { posix } from "node:path";
 
@@ -39,13 +39,36 @@ export async function readTlsFiles(directory: string): Promise<TlsFilesResult> {
   if (ca === undefined || cert === undefined || key === undefined) {
     return { kind: "unusable", reasons };
   }
+  const at = (part: (typeof PARTS)[number]): string => tlsPath(directory, part);
   const wrong = [
-    ...judgeCertificate(tlsPath(directory, "ca"), ca),
-    ...judgeCertificate(tlsPath(directory, "cert"), cert),
+    ...judgeCertificate(at("ca"), ca),
+    ...judgeCertificate(at("cert"), cert),
+    ...judgeKey({ path: at("key"), pem: key }, { path: at("cert"), pem: cert }),
   ];
   return wrong.length > 0
     ? { kind: "unusable", reasons: wrong }
     : { kind: "read", files: { ca, cert, key } };
+}
+
+interface PemFile {
+  readonly path: string;
+  readonly pem: Buffer;
+}
+
+function judgeKey(key: PemFile, cert: PemFile): readonly string[] {
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey(key.pem);
+  } catch {
+    return [`${key.path} is no private key in PEM form, or has a passphrase`];
+  }
+  try {
+    const isPair = new X509Certificate(cert.pem).checkPrivateKey(privateKey);
+    return isPair ? [] : [`${key.path} does not belong to ${cert.path}`];
+  } catch {
+    // Said of the certificate itself.
+    return [];
+  }
 }
 
 function judgeCertificate(path: string, pem: Buffer): readonly string[] {

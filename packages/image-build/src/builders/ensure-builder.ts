@@ -1,8 +1,15 @@
-import { systemClock, type BuildEvent, type Clock, type EventSink } from "@molecule-ai/core";
+import {
+  isProvisionerError,
+  systemClock,
+  type BuildEvent,
+  type Clock,
+  type EventSink,
+} from "@molecule-ai/core";
 import { parseImageReference } from "@molecule-ai/registry-mode";
 import { createHash } from "node:crypto";
 import { coerce } from "semver";
-import { isLoopback } from "../backends/buildkit-endpoint.js";
+import { isLoopback, parseBuildkitEndpoint } from "../backends/buildkit-endpoint.js";
+import { probeBuildkit } from "../backends/probe.js";
 import { readTlsFiles } from "../backends/tls-files.js";
 import type { Buildx } from "../buildx/buildx.js";
 import { ImageBuildError } from "../errors.js";
@@ -27,7 +34,7 @@ export interface EnsureBuilderOptions {
   readonly stateDirectory: string;
   readonly signal: AbortSignal;
   /**
-   * Longest start; default 30 seconds for a remote daemon, 5 minutes for a docker-container builder,
+   * Longest making and longest start; default 30 seconds for a remote daemon, 5 minutes for a docker-container builder,
    * whose image may have to be pulled.
    */
   readonly bootstrapTimeoutMs?: number | undefined;
@@ -55,6 +62,8 @@ export async function ensureBuilder(options: EnsureBuilderOptions): Promise<Ensu
   await checkTransport(request);
   const config = configText(request);
   const settings = digestOf(request, config);
+  const timeoutMs = options.bootstrapTimeoutMs ?? BOOTSTRAP_TIMEOUT_MS[request.driver];
+  if (request.driver === "remote") await checkDaemon(request, { signal, timeoutMs });
 
   await using _lock = await lockBuilder(stateDirectory, name, signal);
   const record = await readBuilderRecord(stateDirectory, name);
@@ -64,7 +73,7 @@ export async function ensureBuilder(options: EnsureBuilderOptions): Promise<Ensu
       buildx,
       name,
       signal,
-      timeoutMs: options.bootstrapTimeoutMs ?? BOOTSTRAP_TIMEOUT_MS[request.driver],
+      timeoutMs,
     });
   const finish = async (
     info: BuilderInfo,
@@ -102,8 +111,10 @@ export async function ensureBuilder(options: EnsureBuilderOptions): Promise<Ensu
   }
 
   const createdAt = clock.monotonic();
-  const isMine = await create(options, config);
+  // buildx writes a new builder down first, and then waits for its daemon.
+  let isMine = true;
   try {
+    isMine = await create(options, config, timeoutMs);
     const answer = await bootstrap();
     if (answer.kind !== "found") {
       throw notStarted(request, answer.kind === "failed" ? answer.complaint : "it went away");
@@ -167,6 +178,7 @@ async function look(
 async function create(
   { buildx, request, stateDirectory, signal }: EnsureBuilderOptions,
   config: string | undefined,
+  timeoutMs: number,
 ): Promise<boolean> {
   const { name } = request;
   const configFile =
@@ -177,7 +189,7 @@ async function create(
   const { succeeded, complaint } = await runBuilderCommand(buildx, {
     args: createArgs(request, { version, configFile }),
     what: `Making the builder ${name}`,
-    timeoutMs: CREATE_TIMEOUT_MS,
+    timeoutMs: Math.min(CREATE_TIMEOUT_MS, timeoutMs),
     signal,
   });
   if (succeeded) return true;
@@ -265,7 +277,19 @@ async function checkTransport(request: BuilderRequest): Promise<void> {
   );
 }
 
-function notStarted(request: BuilderRequest, complaint: string): ImageBuildError {
+/** Within a moment, and with a reason: buildx tries a dead daemon for 20 seconds and a silent one for ever. */
+async function checkDaemon(
+  request: BuilderRequest & { driver: "remote" },
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<void> {
+  const endpoint = parseBuildkitEndpoint(request.endpoint, `The endpoint of ${request.name}`);
+  const probe = await probeBuildkit({ endpoint, certDirectory: request.certDirectory }, options);
+  if (probe.kind === "healthy") return;
+  if (isProvisionerError(probe.cause, "ERR_DEADLINE")) throw probe.cause;
+  throw notStarted(request, probe.reasons.join("; "), probe.cause);
+}
+
+function notStarted(request: BuilderRequest, complaint: string, cause?: unknown): ImageBuildError {
   return new ImageBuildError(
     "ERR_BUILDER",
     `The builder ${request.name} (${request.driver}, ${endpointOf(request)}) does not start: ${complaint}.`,
@@ -275,6 +299,7 @@ function notStarted(request: BuilderRequest, complaint: string): ImageBuildError
           ? "Start the BuildKit daemon there, or correct BUILDKIT_HOST."
           : "Check that the engine can pull moby/buildkit and run privileged containers, or use another backend.",
       retryable: true,
+      cause,
     },
   );
 }
