@@ -93,9 +93,13 @@ async function enforceOnce(
   if (ingests.some((ingest) => now - ingest.modifiedMs <= graceMs)) return undefined;
   const content = await readCacheEntries(directory, index, signal);
   const plan = planLocalRetention(content, options, { now, graceMs });
-  if (options.dryRun !== true && plan.remove.length > 0 && index !== undefined) {
+  if (options.dryRun !== true) {
     signal.throwIfAborted();
-    if (!(await replaceIndex(directory, index, plan))) return undefined;
+    const isOurs =
+      plan.remove.length > 0 && index !== undefined
+        ? await replaceIndex(directory, index, plan)
+        : !(await isBeingWritten(directory, index));
+    if (!isOurs) return undefined;
   }
   let prunedBytes = 0;
   let prunedBlobs = 0;
@@ -163,11 +167,12 @@ async function removeTemporaries(directory: string): Promise<void> {
   }
 }
 
-/** BuildKit has this file while it changes the index. */
-async function isBeingWritten(directory: string, index: LayoutIndex): Promise<boolean> {
+/** Somebody changes the index, or did since it was read; BuildKit has the lock file while it does. */
+async function isBeingWritten(directory: string, index: LayoutIndex | undefined): Promise<boolean> {
   if ((await lstatOrAbsent(join(directory, `${INDEX_FILE}.lock`))) !== undefined) return true;
   const current = await readLayoutIndex(directory);
-  return current.kind !== "read" || !current.index.bytes.equals(index.bytes);
+  if (current.kind === "read") return index?.bytes.equals(current.index.bytes) !== true;
+  return current.kind !== "absent" || index !== undefined;
 }
 
 async function removeUnchanged(path: string, modifiedMs: number): Promise<boolean> {
