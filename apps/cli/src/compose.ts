@@ -157,7 +157,7 @@ export async function openLocalBuild(
 ): Promise<LocalBuildSource> {
   const [
     { createGiteaClient, credentialSecret, giteaSettingsFromEnv },
-    { createImageBuilder },
+    { buildSettingsFromEnv, openImageBuilder },
     { createLocalBuildSource, localBuildSettingsFromEnv },
     { DEFAULT_TEMPLATE_REPOSITORY_PREFIX, resolveRegistry, runtimesFromEnv },
   ] = await Promise.all([
@@ -178,17 +178,24 @@ export async function openLocalBuild(
     tmpDir: temporaryDirectory,
   });
   const { engine, installId } = machine;
+  const repositoryPrefix =
+    registry.kind === "local-build"
+      ? registry.repositoryPrefix
+      : DEFAULT_TEMPLATE_REPOSITORY_PREFIX;
   const gitea = createGiteaClient({ settings: giteaSettings, clock: context.clock });
   const source = createLocalBuildSource({
     engine,
     installId,
     gitea,
-    builder: createImageBuilder({ engine, clock: context.clock, redactor: context.redactor }),
+    builder: openImageBuilder({
+      engine,
+      settings: buildSettingsFromEnv(env, { homeDirectory }),
+      repositoryId: repositoryPrefix,
+      clock: context.clock,
+      redactor: context.redactor,
+    }),
     runtimes: runtimesFromEnv(env),
-    repositoryPrefix:
-      registry.kind === "local-build"
-        ? registry.repositoryPrefix
-        : DEFAULT_TEMPLATE_REPOSITORY_PREFIX,
+    repositoryPrefix,
     settings: { ...settings, collection: { ...settings.collection, ...options.collection } },
     platform: options.platform,
     giteaSettings,

@@ -7,11 +7,11 @@ import { ENGINE_CAPABILITIES } from "./engine/engine-capabilities.js";
 import { ImageBuildError } from "./errors.js";
 import type { BuildOptions } from "./image-builder.js";
 
-/** Chooses the backend of one build; asked once for each. */
+/** Chooses the backend of one build; asked once for each. `engine` is what the engine has in it. */
 export type BackendResolver = (request: {
   readonly need: BuildOptions;
   readonly signal: AbortSignal;
-}) => Promise<BuildBackend>;
+}) => Promise<BuildBackend | "engine">;
 
 /** The way to build that was taken, and what it takes to go it. */
 export type ChosenBackend =
@@ -44,7 +44,9 @@ export async function chooseBackend(
   const { backend = "auto" } = sources;
   const { signal } = request;
   if (backend === "classic") return inEngine("classic");
-  if (typeof backend === "string") {
+  const chosen =
+    typeof backend === "function" ? await backend({ need: request.need, signal }) : backend;
+  if (typeof chosen === "string") {
     if ((await sources.engine.info({ signal })).buildkit) return inEngine("buildkit");
     request.emit({
       type: "warning",
@@ -54,8 +56,6 @@ export async function chooseBackend(
     });
     return inEngine("classic");
   }
-  const chosen =
-    typeof backend === "function" ? await backend({ need: request.need, signal }) : backend;
   if (chosen.name !== "buildx") return inEngine(chosen.name);
   const buildx =
     typeof sources.buildx === "function" ? await sources.buildx(signal) : sources.buildx;

@@ -59,14 +59,51 @@ export {
   type LocalCacheRetentionRule,
 } from "./cache/settings.js";
 export { planCache, type CachePlan, type CachePlanOptions } from "./cache/plan-cache.js";
-export type { BackendCapabilities, BuildBackend } from "./backends/backend.js";
+export type {
+  BackendCandidate,
+  BackendCapabilities,
+  BuildBackend,
+  BuildBackendName,
+  BuilderDriver,
+} from "./backends/backend.js";
+export { createBackendResolver, type BackendResolverOptions } from "./backends/backend-resolver.js";
+export type { BuildkitEndpoint } from "./backends/buildkit-endpoint.js";
+export { explainBackend, type ExplainBackendOptions } from "./backends/explain-backend.js";
+export { openBuildx } from "./backends/open-buildx.js";
+export { probeBuildkit, probeEngine, type Probe, type ProbeOptions } from "./backends/probe.js";
+export { resolveBackend, type ResolveBackendOptions } from "./backends/resolve-backend.js";
 export {
   BACKEND_CHOICES,
   buildSettingsFromEnv,
   type BackendChoice,
+  type BuilderLimits,
   type BuildSettings,
   type BuildSettingsSource,
+  type RemoteBuildkit,
 } from "./backends/settings.js";
+export type { SurveyOptions } from "./backends/survey.js";
+export type {
+  BuilderAction,
+  BuilderGcRule,
+  BuilderInfo,
+  BuilderNode,
+  EnsuredBuilder,
+} from "./builders/builder-info.js";
+export { builderName } from "./builders/builder-name.js";
+export type { BuilderRequest } from "./builders/create-args.js";
+export { ensureBuilder, type EnsureBuilderOptions } from "./builders/ensure-builder.js";
+export {
+  parseBuilderConfig,
+  renderBuilderConfig,
+  type BuilderConfig,
+  type GcRule,
+  type RegistrySettings,
+  type RenderConfigOptions,
+} from "./builders/gc-policy.js";
+export { inspectBuilder, type InspectBuilderOptions } from "./builders/inspect.js";
+export { listBuilders, type ListBuildersOptions } from "./builders/list-builders.js";
+export { removeBuilder, type RemoveBuilderOptions } from "./builders/remove-builder.js";
+export { renderBuilder, type RenderBuilderOptions } from "./builders/render-builder.js";
 export { checkBuild, type CheckBuildOptions } from "./buildx/check-build.js";
 export type { CheckFinding, CheckReport } from "./buildx/check-report.js";
 export { createBuildx, type Buildx, type BuildxSettings } from "./buildx/buildx.js";

@@ -116,7 +116,7 @@ async function openImages(
   // Loaded only here: a server that pulls needs none of it.
   const [
     { createGiteaClient, credentialSecret, giteaSettingsFromEnv },
-    { createImageBuilder },
+    { buildSettingsFromEnv, openImageBuilder },
     { createLocalBuildSource, localBuildSettingsFromEnv },
   ] = await Promise.all([
     import("@molecule-ai/gitea-client"),
@@ -133,7 +133,13 @@ async function openImages(
     engine,
     installId: options.installId,
     gitea,
-    builder: createImageBuilder({ engine, clock, redactor }),
+    builder: openImageBuilder({
+      engine,
+      settings: buildSettingsFromEnv(config.env, { homeDirectory }),
+      repositoryId: registry.repositoryPrefix,
+      clock,
+      redactor,
+    }),
     runtimes,
     repositoryPrefix: registry.repositoryPrefix,
     settings: localBuildSettingsFromEnv(config.env, {
