@@ -35,6 +35,18 @@ describe("the frames of a stream of JSON and lines", () => {
     expect(of('{"a": [\n')).toEqual(['{"a": [']);
   });
 
+  it("finds objects that stand on one line, or whose end looks like another", () => {
+    expect(of('{"a":1}{"b":2} {"c":3}\n{"d":{\n}}\n{\n}{\n}x')).toEqual([
+      { a: 1 },
+      { b: 2 },
+      { c: 3 },
+      { d: {} },
+      {},
+      {},
+      "x",
+    ]);
+  });
+
   it("drops an object that is too long, tells so once, and goes on", () => {
     const long = JSON.stringify({ a: "x".repeat(200) });
     expect(of(`${long}\n{"b":2}\n`, 100)).toEqual(["too long", { b: 2 }]);
@@ -77,6 +89,8 @@ describe("the frames of a stream of JSON and lines", () => {
     ["open braces", "{".repeat(1_000_000)],
     ["open strings", '{"'.repeat(500_000)],
     ["open strings with line ends", '{"\n'.repeat(300_000)],
+    ["objects that end in a string", '{\n"\n'.repeat(250_000)],
+    ["objects that end in a string, and one that does not", `${'{\n"\n'.repeat(250_000)}\n}`],
     ["empty objects", "{}".repeat(500_000)],
   ])("takes a megabyte of %s in time linear in its length", (_, text) => {
     const before = performance.now();

@@ -16,7 +16,7 @@ export interface BuildxMetadata {
 }
 
 /** Nothing buildx writes comes near to it, provenance of a hundred platforms included. */
-export const MAX_METADATA_BYTES = 16 * 1024 * 1024;
+export const MAX_METADATA_BYTES: number = 16 * 1024 * 1024;
 
 const MAX_NAMES = 10_000;
 const PROVENANCE = /^buildx\.build\.provenance(?:\/([\w./-]{1,100}))?$/;
