@@ -20,6 +20,7 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_DEADLINE: "deadline",
   ERR_INTERNAL: "failed",
 
+  ERR_CLI_BUILDER_NOT_FOUND: "notFound",
   ERR_CLI_FILE_TOO_LARGE: "usage",
   ERR_CLI_FILE_UNREADABLE: "usage",
   ERR_CLI_INTERRUPTED: "interrupted",
@@ -146,6 +147,8 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_BUILD_TRUNCATED: "failed",
   ERR_BUILD_UNIT: "usage",
   ERR_BUILDER: "failed",
+  ERR_BUILDX_FAILED: "failed",
+  ERR_BUILDX_MISSING: "failed",
   ERR_CLEANUP_FAILED: "failed",
 
   ERR_LOCAL_BUILD_CACHE: "failed",

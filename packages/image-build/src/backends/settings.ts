@@ -183,7 +183,7 @@ function refuse(name: string, text: string, wanted: string, cause?: unknown): ne
   );
 }
 
-/** Nothing else of our environment is buildx's business; `BUILDX_BUILDER` would be global state. */
+/** Nothing else of our environment is buildx's business, least of all which builder is the current one. */
 const CHILD_VARIABLES = [
   "PATH",
   "HOME",
