@@ -78,3 +78,8 @@ export function isInstruction(name: string): boolean {
   const step = parseStepName(name);
   return step !== undefined && !/^FROM\b/i.test(step.text);
 }
+
+/** A cache that was looked for in vain: its step fails, and no build does because of it. */
+export function isCacheImport(name: string): boolean {
+  return name.startsWith("importing cache manifest from ");
+}

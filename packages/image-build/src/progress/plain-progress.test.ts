@@ -89,6 +89,14 @@ describe("the progress of buildx as text", () => {
     expect(outcome.failure?.message).toContain("connection refused");
   });
 
+  it("does not blame a cache that was not there", () => {
+    const { outcome } = follow([
+      "#3 importing cache manifest from r.example/a:c\n#3 ERROR: r.example/a:c: not found\n",
+      "#4 [1/1] RUN x\n#4 ERROR: process did not complete: exit code: 1\n",
+    ]);
+    expect(outcome.failedStep?.id).toBe("#4");
+  });
+
   it("tells of a Dockerfile that cannot be read, in which no step failed", () => {
     const { outcome } = follow([recorded("syntax")]);
     expect(outcome).toMatchObject({ failedStep: undefined, steps: 0 });

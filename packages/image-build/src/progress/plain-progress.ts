@@ -7,6 +7,7 @@ import {
   type ErrorBlock,
 } from "../failure/error-block.js";
 import {
+  isCacheImport,
   isCancellation,
   isInstruction,
   oneLine,
@@ -94,7 +95,7 @@ export function createPlainProgress(options: BuildProgressOptions): BuildProgres
   const fail = (id: string, vertex: PlainVertex, error: string): void => {
     vertex.error = error;
     vertex.state = isCancellation(error) ? "canceled" : "failed";
-    if (vertex.state === "failed") failedId ??= id;
+    if (vertex.state === "failed" && !isCacheImport(vertex.name)) failedId ??= id;
     announce(id, vertex, vertex.state);
   };
 

@@ -49,7 +49,8 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
     const tail = tails.get(step) ?? [];
     tails.set(step, tail);
     tail.push(line);
-    if (tail.length > keptLines) tail.shift();
+    // Not one by one: that would move all the others each time.
+    if (tail.length >= 2 * keptLines) tail.splice(0, keptLines);
     options.onLine(step, stream, line);
   };
 
@@ -95,7 +96,7 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
     },
     tail: (step) =>
       options.tailLines === 0 ? [] : (tails.get(step) ?? []).slice(-options.tailLines),
-    output: (step) => tails.get(step) ?? [],
+    output: (step) => (tails.get(step) ?? []).slice(-keptLines),
     drop(step) {
       open.delete(step);
       tails.delete(step);

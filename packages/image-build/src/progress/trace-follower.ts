@@ -1,5 +1,11 @@
 import type { BuildEvent, BuildVertex, EventSink } from "@molecule-ai/core";
-import { isCancellation, isInstruction, oneLine, type BuildOutcome } from "./build-progress.js";
+import {
+  isCancellation,
+  isCacheImport,
+  isInstruction,
+  oneLine,
+  type BuildOutcome,
+} from "./build-progress.js";
 import type { BuildTrace, TraceStatus, TraceVertex } from "./build-trace.js";
 import { createStepOutput } from "./step-output.js";
 
@@ -117,9 +123,8 @@ export function createTraceFollower(options: BuildProgressOptions): TraceFollowe
       const steps = [...vertexes.values()].filter(
         (vertex) => isInstruction(vertex.name) && vertex.state !== "known",
       );
-      // A step that was looked for in an imported cache in vain is not what made a build fail.
       const failed = [...vertexes].find(
-        ([, vertex]) => vertex.state === "failed" && !IMPORT.test(vertex.name),
+        ([, vertex]) => vertex.state === "failed" && !isCacheImport(vertex.name),
       );
       return {
         failedStep: failed && {
@@ -135,5 +140,3 @@ export function createTraceFollower(options: BuildProgressOptions): TraceFollowe
     },
   };
 }
-
-const IMPORT = /^importing cache manifest from /;
