@@ -176,7 +176,7 @@ describe("parseBuildErrors", () => {
           expect(JSON.stringify(entry)).not.toMatch(/\\u00[01]|\\b|\\f|[\u007f-\u009f]/);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

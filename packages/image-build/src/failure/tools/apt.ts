@@ -1,6 +1,8 @@
 import { hintOf, type Symptom, type ToolParser } from "./tool-parser.js";
 
-const ERROR = /^(?:E|Err): (.+)$/;
+const ERROR = /^E: (.+)$/;
+/** `Err:1 http://… InRelease`, the reason on the next line; said again as a warning. */
+const SOURCE = /^Err:\d{1,5} \S/;
 const FETCH = /^W: (Failed to fetch .+|.{0,200}not signed.+|GPG error: .+)$/;
 const DPKG = /^(dpkg(?:-deb)?): (?:error: (.+)|(error .+))$/;
 
@@ -38,6 +40,10 @@ export const parseApt: ToolParser = (lines, at) => {
       taken: 1,
       minor: message.startsWith("Sub-process "),
     };
+  }
+  if (SOURCE.test(line)) {
+    const reason = (lines[at + 1] ?? "").trim();
+    return { entry: { tool: "apt", message: reason || line }, taken: 2, minor: true };
   }
   const dpkg = DPKG.exec(line);
   if (dpkg === null) return undefined;

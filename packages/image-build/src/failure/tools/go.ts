@@ -1,3 +1,4 @@
+import { conditionHint } from "./conditions.js";
 import { LOOKAHEAD, placed, type ToolParser } from "./tool-parser.js";
 
 const AT_LINE = /^\s*(?:vet: )?(\S{1,400}?\.go):(\d{1,7})(?::(\d{1,7}))?:? +(.+)$/;
@@ -6,7 +7,7 @@ const SAID_BY_COMPILER =
   /undefined|cannot|imported and not used|too many errors|syntax error|declared and not used|not enough arguments|too many arguments|missing return|type mismatch|redeclared/i;
 const TEST = /^\s+(\S{1,200}_test\.go):(\d{1,7}): (.+)$/;
 const MODULE =
-  /^go: (.{0,300}(?:unknown revision|not found|requires go|no matching versions|inconsistent vendoring|missing go\.sum|updates to go\.mod needed|cannot find|disabled by|verifying|checksum mismatch|go\.mod).*)$/;
+  /^go: (.{0,300}(?:unknown revision|unrecognized import path|dial tcp|not found|requires go|no matching versions|inconsistent vendoring|missing go\.sum|updates to go\.mod needed|cannot find|disabled by|verifying|checksum mismatch|go\.mod).*)$/;
 const PANIC = /^(panic|fatal error): (.+)$/;
 const FRAME = /^\t(\S{1,400}\.go):(\d{1,7})(?: \+0x[0-9a-f]+)?$/;
 
@@ -26,14 +27,18 @@ export const parseGo: ToolParser = (lines, at) => {
   }
   const module = MODULE.exec(line)?.[1];
   if (module !== undefined) {
-    const hint = /requires go/.test(module)
-      ? "The module needs a newer Go: change the base image."
-      : MISSING_MODULE;
+    const hint = conditionHint(module) ?? moduleHint(module);
     return { entry: { tool: "go", message: module, hint }, taken: 1 };
   }
   const panic = PANIC.exec(line)?.[2];
   return panic === undefined ? undefined : readPanic(lines, at, panic);
 };
+
+function moduleHint(message: string): string {
+  return message.includes("requires go")
+    ? "The module needs a newer Go: change the base image."
+    : MISSING_MODULE;
+}
 
 function readPanic(lines: readonly string[], at: number, message: string): ReturnType<ToolParser> {
   if (!lines.slice(at, at + 5).some((line) => line.startsWith("goroutine "))) return undefined;
