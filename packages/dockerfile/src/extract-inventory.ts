@@ -122,7 +122,7 @@ function bestOfEach(packages: readonly InventoryPackage[]): InventoryPackage[] {
   const worth = ({ version, pinned }: InventoryPackage): number =>
     (version === undefined ? 0 : 2) + (pinned ? 1 : 0);
   for (const item of packages) {
-    const key = JSON.stringify([item.stageIndex, item.manager, item.name]);
+    const key = `${item.stageIndex} ${item.manager} ${item.name}`;
     const known = best.get(key);
     if (known === undefined || worth(item) > worth(known)) best.set(key, item);
   }
@@ -134,7 +134,7 @@ function withoutDoubles<
 >(items: readonly T[]): T[] {
   const byKey = new Map<string, T>();
   for (const item of items) {
-    const key = JSON.stringify([item.name, item.version, item.stage]);
+    const key = `${item.name} ${item.version} ${item.stage}`;
     if (!byKey.has(key)) byKey.set(key, item);
   }
   return [...byKey.values()];

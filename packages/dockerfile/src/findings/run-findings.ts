@@ -1,7 +1,6 @@
 import type { Finding } from "../inventory.js";
 import { addedUrls } from "../managers/added-url.js";
-import { findDownloads, isCheckFile, matchChecks, type Download } from "../managers/downloads.js";
-import { findChecks } from "../managers/verification.js";
+import type { CheckedDownload } from "../managers/downloads.js";
 import { shownText } from "../output/shown-text.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { Stage, Step } from "../stages/stage.js";
@@ -10,27 +9,29 @@ import { finding } from "./rules.js";
 import { findScriptsFromNetwork } from "./script-from-network.js";
 import { hasPassword } from "./variable-findings.js";
 
-const SWITCHES_CHECKS_OFF: Readonly<Record<string, RegExp>> = {
-  apk: /^--allow-untrusted$/,
-  apt: /^--(?:allow-unauthenticated|force-yes)$/,
-  "apt-get": /^--(?:allow-unauthenticated|force-yes)$/,
-  curl: /^(?:--insecure|-[a-zA-Z]*k[a-zA-Z]*)$/,
-  dnf: /^--nogpgcheck$/,
-  git: /^http\.sslverify=(?:false|0)$/i,
-  microdnf: /^--nogpgcheck$/,
-  npm: /^--strict-ssl=false$/,
-  pip: /^--trusted-host(?:=|$)/,
-  pip3: /^--trusted-host(?:=|$)/,
-  wget: /^--no-check-certificate$/,
-  yum: /^--nogpgcheck$/,
-  zypper: /^--no-gpg-checks$/,
-};
+const SWITCHES_CHECKS_OFF: ReadonlyMap<string, RegExp> = new Map(
+  Object.entries({
+    apk: /^--allow-untrusted$/,
+    apt: /^--(?:allow-unauthenticated|force-yes)$/,
+    "apt-get": /^--(?:allow-unauthenticated|force-yes)$/,
+    curl: /^(?:--insecure|-[a-zA-Z]*k[a-zA-Z]*)$/,
+    dnf: /^--nogpgcheck$/,
+    git: /^http\.sslverify=(?:false|0)$/i,
+    microdnf: /^--nogpgcheck$/,
+    npm: /^--strict-ssl=false$/,
+    pip: /^--trusted-host(?:=|$)/,
+    pip3: /^--trusted-host(?:=|$)/,
+    wget: /^--no-check-certificate$/,
+    yum: /^--nogpgcheck$/,
+    zypper: /^--no-gpg-checks$/,
+  }),
+);
 
 /** What is wrong in how one step of a stage fetches and runs things. */
 export function findInStep(stage: Stage, step: Step): Finding[] {
   const { index } = stage;
   if (step.instruction.keyword === "ADD") return findInAdd(step, index);
-  const { programs } = step;
+  const { programs, downloads } = step;
   const scripts = findScriptsFromNetwork(programs);
   return [
     ...scripts.map((run) =>
@@ -39,7 +40,7 @@ export function findInStep(stage: Stage, step: Step): Finding[] {
         stageIndex: index,
       }),
     ),
-    ...findInDownloads(programs, new Set(scripts.map(({ pipeline }) => pipeline)), index),
+    ...findInDownloads(downloads, new Set(scripts.map(({ pipeline }) => pipeline)), index),
     ...programs.flatMap((run) => findInProgram(run, index)),
   ];
 }
@@ -55,36 +56,21 @@ function findInAdd(step: Step, stageIndex: number): Finding[] {
 }
 
 function findInDownloads(
-  programs: readonly ProgramRun[],
+  downloads: readonly CheckedDownload[],
   toShell: ReadonlySet<string>,
   stageIndex: number,
 ): Finding[] {
-  const downloads = findDownloads(programs);
-  if (downloads.length === 0) return [];
-  const checks = matchChecks(downloads, findChecks(programs));
-  return downloads.flatMap((download) => {
-    const { run, url } = download;
+  return downloads.flatMap(({ run, url, verification, isCheckFile, isQuestion }) => {
     const place = { line: run.line, stageIndex };
-    const isFine =
-      isCheckFile(url.text) ||
-      checks.has(download) ||
-      toShell.has(run.pipeline) ||
-      isQuestion(download);
+    const isChecked = verification !== undefined || isCheckFile;
+    const isFine = isChecked || toShell.has(run.pipeline) || isQuestion;
     return [
       ...(isFine
         ? []
         : [finding("download-without-checksum", `Nothing checks ${shownText(url.text)}.`, place)]),
-      ...(checks.has(download) ? [] : overHttp(url.text, place)),
+      ...(verification !== undefined ? [] : overHttp(url.text, place)),
     ];
   });
-}
-
-/** HEAD, uploads, and what only looks whether a server answers, bring nothing into the image. */
-function isQuestion({ run }: Download): boolean {
-  return (
-    run.args.some(({ text }) => /^(?:-I|--head|--spider|-T|--upload-file)$/.test(text)) ||
-    run.redirections.some(({ target }) => target.parts[0]?.text === "/dev/null")
-  );
 }
 
 function overHttp(
@@ -103,9 +89,7 @@ function findInProgram(run: ProgramRun, stageIndex: number): Finding[] {
   if (run.wrappers.includes("sudo")) {
     found.push(finding("sudo", `${shownText(run.text)} uses sudo.`, place));
   }
-  const pattern = Object.hasOwn(SWITCHES_CHECKS_OFF, run.program)
-    ? SWITCHES_CHECKS_OFF[run.program]
-    : undefined;
+  const pattern = SWITCHES_CHECKS_OFF.get(run.program);
   const option = run.args.find(({ text }) => pattern?.test(text) === true);
   if (option !== undefined) {
     const message = `${run.program} is told ${shownText(option.text)}.`;

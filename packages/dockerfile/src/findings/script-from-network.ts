@@ -1,4 +1,4 @@
-import { everyCommand, plainText } from "../shell/read-shell.js";
+import { plainText, someCommand } from "../shell/read-shell.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { Argument } from "../shell/argument.js";
 import { programName, SHELLS } from "../shell/wrappers.js";
@@ -30,8 +30,8 @@ function readsInput(args: readonly Argument[]): boolean {
 }
 
 function isFetched({ commands }: Argument): boolean {
-  for (const { words } of everyCommand(commands)) {
-    if (words[0] !== undefined && FETCHES.has(programName(plainText(words[0])))) return true;
-  }
-  return false;
+  return someCommand(
+    commands,
+    ({ words }) => words[0] !== undefined && FETCHES.has(programName(plainText(words[0]))),
+  );
 }

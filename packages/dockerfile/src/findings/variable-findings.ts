@@ -15,10 +15,10 @@ export function findInVariables({ globals, stages }: StagedDockerfile): Finding[
 
 function findInStep({ instruction, assignments }: Step, stage: Stage | undefined): Finding[] {
   const { keyword, line } = instruction;
-  return assignments.flatMap(({ name, value = "" }) => {
+  return assignments.flatMap(({ name, value = "", written = "" }) => {
     const isArgument = keyword === "ARG";
     const byName = isSecretName(name) && (isArgument || value !== "");
-    if (!byName && !isSecretValue(value) && !hasPassword(value)) return [];
+    if (!byName && !isSecretValue(written) && !hasPassword(written)) return [];
     const rule = isArgument ? "secret-in-arg" : "secret-in-env";
     const because = byName ? "is named like a secret" : "has a value that looks like a secret";
     const place = { line, stageIndex: stage?.index };

@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, loosely, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-t --virtual -X --repository -p --root --arch --keys-dir --repositories-file --cache-dir " +
-  "--cache-max-age --timeout --wait --progress-fd";
+    "--cache-max-age --timeout --wait --progress-fd",
+);
 
 /** `apk add git=2.45.1-r0 'curl~=8' nodejs@edge` */
 export function readApk({ args }: ProgramRun): Found[] {

@@ -1,9 +1,10 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, loosely, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
-  "-t --target-release --default-release -o --option -c --config-file -a --host-architecture";
+const VALUED = optionNames(
+  "-t --target-release --default-release -o --option -c --config-file -a --host-architecture",
+);
 
 /** `apt-get install -y git=1:2.39.5-0+deb12u2 curl/bookworm-backports vim:arm64 nano-` */
 export function readApt({ args }: ProgramRun): Found[] {

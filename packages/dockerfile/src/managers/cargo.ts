@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, loosely, pin, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "--version --vers --git --branch --tag --rev --path --root --features -F --bin --example --target " +
-  "--target-dir --index --registry --profile -j --jobs --color --config -Z --bins";
+    "--target-dir --index --registry --profile -j --jobs --color --config -Z --bins",
+);
 
 /** `cargo install ripgrep --version 14.1.0`, `cargo install ripgrep@14.1.0`, `cargo binstall`. */
 export function readCargo({ args }: ProgramRun): Found[] {

@@ -1,39 +1,46 @@
-import type { InventoryPackage } from "../inventory.js";
+import type { Verification } from "../inventory.js";
 import { redirectsTo, type ProgramRun } from "../shell/run-commands.js";
 import type { Argument } from "../shell/argument.js";
 import { fileNameOf, guessBinaryName, versionInUrl } from "./binary-name.js";
 import { pin, type Found } from "./found.js";
-import { readOptions } from "./options.js";
-import type { Check } from "./verification.js";
+import { optionNames, readOptions } from "./options.js";
+import { findChecks, type Check } from "./verification.js";
 
-const VALUED: Readonly<Record<string, string>> = {
-  curl:
-    "-o --output -H --header -d --data --data-raw --data-binary -X --request -u --user -A " +
-    "--user-agent -e --referer -b --cookie -c --cookie-jar -m --max-time --connect-timeout --retry " +
-    "--retry-delay --retry-max-time -x --proxy --cacert --capath -E --cert --key -w --write-out -T " +
-    "--upload-file --output-dir -F --form --proto --resolve --limit-rate -r --range -K --config " +
-    "--max-redirs --create-file-mode",
-  wget:
-    "-O --output-document -o --output-file -P --directory-prefix -t --tries -T --timeout --header " +
-    "-U --user-agent --user --password --post-data -i --input-file -e --execute -w --wait -a " +
-    "--append-output --waitretry --connect-timeout --read-timeout --dns-timeout --retry-on-http-error",
-};
+const VALUED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  Object.entries({
+    curl: optionNames(
+      "-o --output -H --header -d --data --data-raw --data-binary -X --request -u --user -A " +
+        "--user-agent -e --referer -b --cookie -c --cookie-jar -m --max-time --connect-timeout --retry " +
+        "--retry-delay --retry-max-time -x --proxy --cacert --capath -E --cert --key -w --write-out -T " +
+        "--upload-file --output-dir -F --form --proto --resolve --limit-rate -r --range -K --config " +
+        "--max-redirs --create-file-mode",
+    ),
+    wget: optionNames(
+      "-O --output-document -o --output-file -P --directory-prefix -t --tries -T --timeout --header " +
+        "-U --user-agent --user --password --post-data -i --input-file -e --execute -w --wait -a " +
+        "--append-output --waitretry --connect-timeout --read-timeout --dns-timeout --retry-on-http-error",
+    ),
+  }),
+);
+/** Options with which curl and wget ask or send. */
+const QUESTIONS = ["-I", "--head", "--spider", "-T", "--upload-file"];
 /** What is fetched to check something else by. */
 const CHECK_FILE =
   /(?:\.(?:sha\d{1,3}|sha\d{1,3}sum|md5|asc|sig|sigstore|pem|minisig)|sums?(?:\d{1,3})?(?:\.txt)?|checksums?\.txt)$/i;
 
 /** A file that a program fetches. */
-export interface Download {
+interface Download {
   readonly url: Argument;
   /** Name of the file it is stored in, when it is. */
   readonly output: string | undefined;
+  /** Whether the server is only asked something, or sent something: nothing comes into the image. */
+  readonly isQuestion: boolean;
   readonly run: ProgramRun;
 }
 
-/** The downloads among the programs of one RUN. */
-export function findDownloads(runs: readonly ProgramRun[]): Download[] {
+function findDownloads(runs: readonly ProgramRun[]): Download[] {
   return runs.flatMap((run) => {
-    const valued = VALUED[run.program];
+    const valued = VALUED.get(run.program);
     if (valued === undefined) return [];
     const options = readOptions(run.args, valued);
     const given = options.values(
@@ -43,10 +50,12 @@ export function findDownloads(runs: readonly ProgramRun[]): Download[] {
       ...options.operands,
       ...options.values("--url").map((text) => ({ ...NO_ARGUMENT, text, written: text })),
     ].filter(({ text, written }) => isWebUrl(text) || isWebUrl(written));
+    const redirected = redirectsTo(run);
+    const isQuestion = redirected === "/dev/null" || options.has(...QUESTIONS);
     return urls.map((url, index) => {
-      const output = given[index] ?? redirectsTo(run);
+      const output = given[index] ?? redirected;
       const stored = output === undefined || output === "-" ? undefined : output;
-      return { url, output: stored ?? fileNameOf(url.text), run };
+      return { url, output: stored ?? fileNameOf(url.text), isQuestion, run };
     });
   });
 }
@@ -57,30 +66,38 @@ export function isWebUrl(text: string): boolean {
   return /^(?:https?|ftp):\/\/./i.test(text);
 }
 
-export function isCheckFile(url: string): boolean {
+function isCheckFile(url: string): boolean {
   return CHECK_FILE.test(fileNameOf(url));
 }
 
+/** A download, and what makes sure of its content. */
+export interface CheckedDownload extends Download {
+  readonly verification: Verification | undefined;
+  /** Whether it is only there to check another one by. */
+  readonly isCheckFile: boolean;
+}
+
 /**
- * The check of each download: the one that names its file, or else one that names no download's
- * file, such as `sha256sum -c SHA256SUMS`.
+ * The downloads among the programs of one RUN, each with the check that names its file, or else with
+ * one that names no download's file, such as `sha256sum -c SHA256SUMS`.
  */
-export function matchChecks(
-  downloads: readonly Download[],
-  checks: readonly Check[],
-): ReadonlyMap<Download, Check> {
+export function readDownloads(runs: readonly ProgramRun[]): CheckedDownload[] {
+  const downloads = findDownloads(runs);
+  if (downloads.length === 0) return [];
+  const checks = findChecks(runs);
   const byName = new Map<string, Check>();
   for (const check of checks) for (const name of check.mentions) byName.set(name, check);
-  const wanted = downloads.filter(({ url }) => !isCheckFile(url.text));
-  const known = new Set(wanted.flatMap(namesOf));
+  const known = new Set(downloads.filter(({ url }) => !isCheckFile(url.text)).flatMap(namesOf));
   const general = checks.find(({ mentions }) => ![...mentions].some((name) => known.has(name)));
-  const matched = new Map<Download, Check>();
-  for (const download of wanted) {
+  return downloads.map((download) => {
     const name = namesOf(download).find((candidate) => byName.has(candidate));
     const check = name === undefined ? general : byName.get(name);
-    if (check !== undefined) matched.set(download, check);
-  }
-  return matched;
+    return {
+      ...download,
+      verification: check?.verification,
+      isCheckFile: isCheckFile(download.url.text),
+    };
+  });
 }
 
 function namesOf({ output, url }: Download): string[] {
@@ -88,10 +105,7 @@ function namesOf({ output, url }: Download): string[] {
 }
 
 /** A download as an entry of the inventory. */
-export function describeDownload(
-  url: Argument,
-  verification: InventoryPackage["verification"],
-): Found {
+export function describeDownload(url: Argument, verification: Verification | undefined): Found {
   const resolved = url.missing.length === 0 && url.commands.length === 0;
   const variable =
     url.found.find(({ name }) => /VERSION|RELEASE|TAG/i.test(name)) ??

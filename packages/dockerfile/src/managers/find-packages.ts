@@ -5,12 +5,12 @@ import { splitImageName, splitTag } from "../images/image-name.js";
 import { shownText } from "../output/shown-text.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { PlaceOf } from "../stages/place.js";
-import type { Stage, Step } from "../stages/stage.js";
+import type { Stage } from "../stages/stage.js";
 import { readAdd } from "./added-url.js";
 import { readApk } from "./apk.js";
 import { readApt } from "./apt.js";
 import { readCargo } from "./cargo.js";
-import { describeDownload, findDownloads, isCheckFile, matchChecks } from "./downloads.js";
+import { describeDownload } from "./downloads.js";
 import type { Found } from "./found.js";
 import { readGalaxy } from "./galaxy.js";
 import { readBundle, readGem } from "./gem.js";
@@ -19,36 +19,37 @@ import { readGo } from "./go.js";
 import { readCorepack, readNpm, readPnpm, readYarn } from "./node.js";
 import { moduleRun, readPip, readPipx, readPoetry, readUv } from "./python.js";
 import { readRpm, readZypper } from "./rpm.js";
-import { findChecks } from "./verification.js";
 
 /** Longer words are no names of packages. */
 const MAX_WORD_LENGTH = 256;
 
-const READERS: Readonly<Record<string, (run: ProgramRun) => Found[]>> = {
-  "ansible-galaxy": readGalaxy,
-  apk: readApk,
-  apt: readApt,
-  "apt-get": readApt,
-  aptitude: readApt,
-  bundle: readBundle,
-  cargo: readCargo,
-  corepack: readCorepack,
-  dnf: (run) => readRpm("dnf", run),
-  dnf5: (run) => readRpm("dnf", run),
-  gem: readGem,
-  git: readGit,
-  go: readGo,
-  microdnf: (run) => readRpm("dnf", run),
-  npm: readNpm,
-  pipx: readPipx,
-  pnpm: readPnpm,
-  poetry: readPoetry,
-  tdnf: (run) => readRpm("dnf", run),
-  uv: readUv,
-  yarn: readYarn,
-  yum: (run) => readRpm("yum", run),
-  zypper: readZypper,
-};
+const READERS: ReadonlyMap<string, (run: ProgramRun) => Found[]> = new Map(
+  Object.entries({
+    "ansible-galaxy": readGalaxy,
+    apk: readApk,
+    apt: readApt,
+    "apt-get": readApt,
+    aptitude: readApt,
+    bundle: readBundle,
+    cargo: readCargo,
+    corepack: readCorepack,
+    dnf: (run) => readRpm("dnf", run),
+    dnf5: (run) => readRpm("dnf", run),
+    gem: readGem,
+    git: readGit,
+    go: readGo,
+    microdnf: (run) => readRpm("dnf", run),
+    npm: readNpm,
+    pipx: readPipx,
+    pnpm: readPnpm,
+    poetry: readPoetry,
+    tdnf: (run) => readRpm("dnf", run),
+    uv: readUv,
+    yarn: readYarn,
+    yum: (run) => readRpm("yum", run),
+    zypper: readZypper,
+  }),
+);
 /** Managers whose packages are those of the distribution. */
 export const SYSTEM_MANAGERS: ReadonlySet<PackageManager> = new Set([
   "apk",
@@ -71,9 +72,10 @@ export function findPackages(stages: readonly Stage[], placeOf: PlaceOf): FoundP
   for (const stage of stages) {
     const distribution = distributionOfStage(stage, distributions);
     distributions.push(distribution);
-    const add = (found: readonly Found[], line: number, text: string): void => {
+    const add = (found: readonly Found[], line: number, text: string, before = ""): void => {
+      if (found.length === 0) return;
       const { place } = placeOf(stage, line);
-      const sourceRef = shownText(text);
+      const sourceRef = before + shownText(text);
       for (const item of found) {
         if (item.kind === "file") {
           const { manager, path, locked } = item;
@@ -82,39 +84,18 @@ export function findPackages(stages: readonly Stage[], placeOf: PlaceOf): FoundP
       }
     };
     for (const step of stage.steps) {
-      for (const { found, line, text } of findInStep(step)) add(found, line, text);
+      const { instruction, programs, downloads } = step;
+      if (instruction.keyword === "ADD") {
+        add(readAdd(step), instruction.line, instruction.source.text);
+      }
+      for (const run of programs) add(readInstaller(run), run.line, run.text, "RUN ");
+      for (const { url, verification, isCheckFile, run } of downloads) {
+        if (isCheckFile) continue;
+        add([describeDownload(url, verification)], run.line, run.text, "RUN ");
+      }
     }
   }
   return { packages, files };
-}
-
-interface FoundAt {
-  readonly found: readonly Found[];
-  readonly line: number;
-  readonly text: string;
-}
-
-function findInStep(step: Step): FoundAt[] {
-  const { instruction, programs } = step;
-  if (instruction.keyword === "ADD") {
-    return [{ found: readAdd(step), line: instruction.line, text: instruction.source.text }];
-  }
-  const downloads = findDownloads(programs);
-  const checks = downloads.length === 0 ? new Map() : matchChecks(downloads, findChecks(programs));
-  return [
-    ...programs.map((run) => ({
-      found: readInstaller(run),
-      line: run.line,
-      text: `RUN ${run.text}`,
-    })),
-    ...downloads
-      .filter(({ url }) => !isCheckFile(url.text))
-      .map((download) => ({
-        found: [describeDownload(download.url, checks.get(download)?.verification)],
-        line: download.run.line,
-        text: `RUN ${download.run.text}`,
-      })),
-  ];
 }
 
 function readInstaller(run: ProgramRun): readonly Found[] {
@@ -125,7 +106,7 @@ function readInstaller(run: ProgramRun): readonly Found[] {
     const module = moduleRun({ ...run, args });
     return module === undefined || module.program.startsWith("python") ? [] : readInstaller(module);
   }
-  return Object.hasOwn(READERS, program) ? (READERS[program]?.({ ...run, args }) ?? []) : [];
+  return READERS.get(program)?.({ ...run, args }) ?? [];
 }
 
 function describe(

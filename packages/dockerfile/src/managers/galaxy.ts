@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, isUrl, loosely, pin, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-r --requirements-file --role-file -p --collections-path --roles-path -s --server --api-key " +
-  "--token --timeout --keyring --signature --required-valid-signature-count";
+    "--token --timeout --keyring --signature --required-valid-signature-count",
+);
 
 /** `ansible-galaxy collection install community.general:8.1.0`, of roles with a comma. */
 export function readGalaxy({ args }: ProgramRun): Found[] {

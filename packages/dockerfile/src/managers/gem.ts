@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, loosely, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-v --version -i --install-dir -n --bindir --platform -P --trust-policy -s --source --build-root " +
-  "--document -g --file --without -r -j --jobs --retry --path --gemfile --with";
+    "--document -g --file --without -r -j --jobs --retry --path --gemfile --with",
+);
 
 /** `gem install bundler -v 2.5.6`, `gem install rake:13.1.0`. */
 export function readGem({ args }: ProgramRun): Found[] {

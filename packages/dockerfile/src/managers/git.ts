@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { isUrl, pin, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-C -c -b --branch --depth -o --origin --reference --template -u --upload-pack -j --jobs " +
-  "--separate-git-dir --filter --shallow-since --git-dir --work-tree --config --revision";
+    "--separate-git-dir --filter --shallow-since --git-dir --work-tree --config --revision",
+);
 
 /** `git clone --branch v1.2 https://…`: a tag or branch can be moved, a commit cannot. */
 export function readGit({ args }: ProgramRun): Found[] {

@@ -1,10 +1,11 @@
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, loosely, pin, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-C -p -asmflags -buildmode -compiler -gccgoflags -gcflags -installsuffix -ldflags -mod -modfile " +
-  "-overlay -pkgdir -tags -toolexec -o";
+    "-overlay -pkgdir -tags -toolexec -o",
+);
 
 /** `go install example.com/tool@v1.2.3`, `go get`, `go mod download`. */
 export function readGo({ args }: ProgramRun): Found[] {

@@ -2,12 +2,14 @@ import type { PackageManager } from "../inventory.js";
 import type { Argument } from "../shell/argument.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, isUrl, loosely, pin, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "--prefix -C --dir --cwd --registry --tag --omit --include --only --loglevel --cache -w --workspace " +
-  "--filter -F --store-dir --modules-folder --cache-folder --network-timeout --network-concurrency " +
-  "--userconfig --script-shell --before --install-strategy --reporter --mutex";
+    "--filter -F --store-dir --modules-folder --cache-folder --network-timeout --network-concurrency " +
+    "--userconfig --script-shell --before --install-strategy --reporter --mutex",
+);
+const COREPACK_VALUED = optionNames("--install-directory");
 
 const EXACT = /^v?\d+\.\d+\.\d+(?:[-+][\w.+-]*)?$/;
 
@@ -47,7 +49,7 @@ export function readYarn({ args }: ProgramRun): Found[] {
 
 /** `corepack prepare pnpm@9.1.0 --activate`, `corepack install -g yarn@4`. */
 export function readCorepack({ args }: ProgramRun): Found[] {
-  const { operands } = readOptions(args, "--install-directory");
+  const { operands } = readOptions(args, COREPACK_VALUED);
   return readAll("npm", operandsOf(operands, ["prepare", "install", "use"]) ?? []);
 }
 

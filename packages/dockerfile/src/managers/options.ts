@@ -8,9 +8,13 @@ export interface Options {
   has(...names: readonly string[]): boolean;
 }
 
-/** `valued` are the options, blanks between them, whose value may be the next argument. */
-export function readOptions(args: readonly Argument[], valued: string): Options {
-  const takesValue = new Set(valued.split(" "));
+/** Names of options, from text with blanks between them. */
+export function optionNames(text: string): ReadonlySet<string> {
+  return new Set(text.split(" "));
+}
+
+/** `takesValue` are the options whose value may be the next argument. */
+export function readOptions(args: readonly Argument[], takesValue: ReadonlySet<string>): Options {
   const operands: Argument[] = [];
   const options: { readonly name: string; readonly value: string }[] = [];
   for (let at = 0; at < args.length; at += 1) {
@@ -18,7 +22,7 @@ export function readOptions(args: readonly Argument[], valued: string): Options 
     if (argument === undefined) break;
     const { text } = argument;
     if (text === "--") {
-      operands.push(...args.slice(at + 1));
+      for (const operand of args.slice(at + 1)) operands.push(operand);
       break;
     }
     if (!text.startsWith("-") || text === "-") {

@@ -2,18 +2,19 @@ import type { PackageManager } from "../inventory.js";
 import type { Argument } from "../shell/argument.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions, type Options } from "./options.js";
+import { operandsOf, optionNames, type Options, readOptions } from "./options.js";
 import { readRequirement } from "./python-requirement.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-r --requirement --requirements -c --constraint --constraints -e --editable -t --target -i " +
-  "--index-url --index --default-index --extra-index-url -f --find-links --prefix --root --src " +
-  "--cache-dir -p --python --platform --python-version --implementation --abi --trusted-host " +
-  "--proxy --timeout --retries --cert --client-cert --progress-bar --log --no-binary " +
-  "--only-binary --upgrade-strategy -C --config-settings --global-option --build-option " +
-  "--root-user-action --report --use-feature --use-deprecated --override --with --from --group " +
-  "-G --source --suffix --pip-args --extra -E --extras --only --without --directory --project -P " +
-  "--upgrade-package --index-strategy --prerelease --resolution --link-mode --exclude-newer";
+    "--index-url --index --default-index --extra-index-url -f --find-links --prefix --root --src " +
+    "--cache-dir -p --python --platform --python-version --implementation --abi --trusted-host " +
+    "--proxy --timeout --retries --cert --client-cert --progress-bar --log --no-binary " +
+    "--only-binary --upgrade-strategy -C --config-settings --global-option --build-option " +
+    "--root-user-action --report --use-feature --use-deprecated --override --with --from --group " +
+    "-G --source --suffix --pip-args --extra -E --extras --only --without --directory --project -P " +
+    "--upgrade-package --index-strategy --prerelease --resolution --link-mode --exclude-newer",
+);
 
 /** `pip install`, also as `pip3.12` and `python -m pip`. */
 export function readPip({ args }: ProgramRun): Found[] {

@@ -1,11 +1,12 @@
 import type { PackageManager } from "../inventory.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import { exactly, isLocalPath, isUrl, loosely, unversioned, type Found } from "./found.js";
-import { operandsOf, readOptions } from "./options.js";
+import { operandsOf, optionNames, readOptions } from "./options.js";
 
-const VALUED =
+const VALUED = optionNames(
   "-c --config -x --exclude --enablerepo --disablerepo --repo --repoid --releasever --installroot " +
-  "--setopt --forcearch -d -e -r -t --type --from -R --rpmverbosity --root --non-interactive-include-reboot-patches";
+    "--setopt --forcearch -d -e -r -t --type --from -R --rpmverbosity --root --non-interactive-include-reboot-patches",
+);
 
 /** `dnf install -y git-2.43.5-1.el9 nodejs-18.19.0 vim*` of dnf, microdnf, yum and tdnf. */
 export function readRpm(manager: PackageManager, { args }: ProgramRun): Found[] {

@@ -1,5 +1,5 @@
 import type { Verification } from "../inventory.js";
-import { everyCommand, plainText } from "../shell/read-shell.js";
+import { plainText, someCommand } from "../shell/read-shell.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { Argument } from "../shell/argument.js";
 
@@ -10,41 +10,42 @@ export interface Check {
   readonly mentions: ReadonlySet<string>;
 }
 
-const SUMS: Readonly<Record<string, string>> = {
-  md5sum: "md5",
-  sha1sum: "sha1",
-  sha224sum: "sha224",
-  sha256sum: "sha256",
-  sha384sum: "sha384",
-  sha512sum: "sha512",
-  b2sum: "blake2b",
-  b3sum: "blake3",
-};
-const HASH_LENGTHS: Readonly<Record<string, number>> = {
-  md5: 32,
-  sha1: 40,
-  sha224: 56,
-  sha256: 64,
-  sha384: 96,
-  sha512: 128,
-  blake2b: 128,
-  blake3: 64,
-};
+const SUMS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    md5sum: "md5",
+    sha1sum: "sha1",
+    sha224sum: "sha224",
+    sha256sum: "sha256",
+    sha384sum: "sha384",
+    sha512sum: "sha512",
+    b2sum: "blake2b",
+    b3sum: "blake3",
+  }),
+);
+const HASH_LENGTHS: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    md5: 32,
+    sha1: 40,
+    sha224: 56,
+    sha256: 64,
+    sha384: 96,
+    sha512: 128,
+    blake2b: 128,
+    blake3: 64,
+  }),
+);
 
 /** The checks among the programs of one RUN. */
 export function findChecks(runs: readonly ProgramRun[]): Check[] {
-  const pipelines = new Map<string, ProgramRun[]>();
-  for (const run of runs) {
-    const joined = pipelines.get(run.pipeline);
-    if (joined === undefined) pipelines.set(run.pipeline, [run]);
-    else joined.push(run);
-  }
-  return runs.flatMap((run) => {
-    const method = methodOf(run);
+  const methods = runs.map(methodOf);
+  if (methods.every((method) => method === undefined)) return [];
+  const pipelines = groupByPipeline(runs);
+  return runs.flatMap((run, index) => {
+    const method = methods[index];
     if (method === undefined) return [];
     const around = pipelines.get(run.pipeline) ?? [run];
     const mentions = around.map(mentionedBy).join(" ").slice(0, 8192);
-    const length = HASH_LENGTHS[method];
+    const length = HASH_LENGTHS.get(method);
     const value =
       length === undefined
         ? undefined
@@ -58,9 +59,19 @@ export function findChecks(runs: readonly ProgramRun[]): Check[] {
   });
 }
 
+function groupByPipeline(runs: readonly ProgramRun[]): ReadonlyMap<string, ProgramRun[]> {
+  const pipelines = new Map<string, ProgramRun[]>();
+  for (const run of runs) {
+    const joined = pipelines.get(run.pipeline);
+    if (joined === undefined) pipelines.set(run.pipeline, [run]);
+    else joined.push(run);
+  }
+  return pipelines;
+}
+
 function methodOf({ program, args, text }: ProgramRun): string | undefined {
   const has = (pattern: RegExp): boolean => args.some((argument) => pattern.test(argument.text));
-  const sum = Object.hasOwn(SUMS, program) ? SUMS[program] : undefined;
+  const sum = SUMS.get(program);
   // Of short options in one word, as in -sc, any may be the one that checks.
   if (sum !== undefined) return has(/^-[a-z]*c$|^--check/) ? sum : undefined;
   if (program === "shasum") {
@@ -79,13 +90,14 @@ function methodOf({ program, args, text }: ProgramRun): string | undefined {
 
 /** `[ "$(sha256sum file)" = … ]` */
 function comparedSum(args: readonly Argument[]): string | undefined {
+  let sum: string | undefined;
   for (const { commands } of args) {
-    for (const { words } of everyCommand(commands)) {
-      const name = words[0] === undefined ? "" : plainText(words[0]);
-      if (Object.hasOwn(SUMS, name)) return SUMS[name];
-    }
+    someCommand(commands, ({ words }) => {
+      sum ??= words[0] === undefined ? undefined : SUMS.get(plainText(words[0]));
+      return sum !== undefined;
+    });
   }
-  return undefined;
+  return sum;
 }
 
 function mentionedBy({ args, redirections }: ProgramRun): string {

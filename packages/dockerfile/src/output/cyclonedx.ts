@@ -12,14 +12,16 @@ export interface CycloneDxOptions {
 }
 
 /** Lengths of checksums in hexadecimal, by method; others have no name in CycloneDX. */
-const HASHES: Readonly<Record<string, { readonly name: string; readonly length: number }>> = {
-  md5: { name: "MD5", length: 32 },
-  sha1: { name: "SHA-1", length: 40 },
-  sha256: { name: "SHA-256", length: 64 },
-  sha384: { name: "SHA-384", length: 96 },
-  sha512: { name: "SHA-512", length: 128 },
-  blake3: { name: "BLAKE3", length: 64 },
-};
+const HASHES: ReadonlyMap<string, { readonly name: string; readonly length: number }> = new Map(
+  Object.entries({
+    md5: { name: "MD5", length: 32 },
+    sha1: { name: "SHA-1", length: 40 },
+    sha256: { name: "SHA-256", length: 64 },
+    sha384: { name: "SHA-384", length: 96 },
+    sha512: { name: "SHA-512", length: 128 },
+    blake3: { name: "BLAKE3", length: 64 },
+  }),
+);
 
 /**
  * The inventory as CycloneDX 1.6 in JSON: the image, and as its components the base images, packages
@@ -103,7 +105,7 @@ export async function formatCycloneDx(
     written: readonly (string | undefined)[] | undefined,
   ): CycloneDxModels.HashDictionary => {
     const [method = "", value = ""] = written ?? [];
-    const hash = Object.hasOwn(HASHES, method) ? HASHES[method] : undefined;
+    const hash = HASHES.get(method);
     const isWhole = hash?.length === value.length && /^[0-9a-fA-F]+$/.test(value);
     const algorithm = Object.values(Enums.HashAlgorithm).find((name) => name === hash?.name);
     return new Models.HashDictionary(

@@ -18,8 +18,17 @@ export interface Argument {
 }
 
 export function literalArgument(text: string): Argument {
-  return { text, written: text, found: [], missing: [], commands: [] };
+  return { text, written: text, found: NONE, missing: NONE, commands: NONE };
 }
+
+const NONE: readonly never[] = [];
+
+function isLiteral({ parts }: ShellWord): boolean {
+  return parts.every(({ kind }) => kind === "text");
+}
+
+/** What an argument costs beside its characters. */
+export const FIELD_COST = 16;
 
 /**
  * The arguments a shell makes of one word: several when an unquoted variable holds blanks, none when
@@ -27,7 +36,7 @@ export function literalArgument(text: string): Argument {
  */
 export function resolveWord(word: ShellWord, lookup: Lookup, budget: ExpansionBudget): Argument[] {
   const written = plainText(word);
-  if (word.parts.every(({ kind }) => kind === "text")) return [literalArgument(written)];
+  if (isLiteral(word)) return [literalArgument(written)];
   const found: Expansion["found"][number][] = [];
   const missing: string[] = [];
   const commands: ShellCommand[] = [];
@@ -37,7 +46,7 @@ export function resolveWord(word: ShellWord, lookup: Lookup, budget: ExpansionBu
     fields[fields.length - 1] += text;
   };
   for (const part of word.parts) {
-    if (part.kind === "commands") commands.push(...part.commands);
+    if (part.kind === "commands") for (const command of part.commands) commands.push(command);
     if (part.kind !== "variable") {
       append(part.text);
       continue;
@@ -45,14 +54,15 @@ export function resolveWord(word: ShellWord, lookup: Lookup, budget: ExpansionBu
     const value =
       budget.left > 0 ? expand(part.text, lookup, { quotes: false }) : unknown(part.text);
     budget.left -= value.text.length;
-    found.push(...value.found);
-    missing.push(...value.missing);
+    for (const variable of value.found) found.push(variable);
+    for (const name of value.missing) missing.push(name);
     const text = value.text === "" && !onlyVariables ? part.text : value.text;
     if (part.quoted || !/\s/.test(text)) {
       append(text);
       continue;
     }
     const [first = "", ...rest] = text.split(/\s+/);
+    budget.left -= FIELD_COST * rest.length;
     append(first);
     fields.push(...rest);
   }

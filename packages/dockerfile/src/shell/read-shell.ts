@@ -10,15 +10,18 @@ const RESERVED = new Set(
 );
 
 const REDIRECTION = /\d{0,4}(?:<<<|<<-?|<>|<&|<(?!\()|>>|>&|>\||>(?!\())|&>>?/y;
+/** Characters that may mean something in a word. */
+const SPECIAL = /[\s;&|()<>"'\\`$]/g;
 
 /**
  * The simple commands of a shell script, in the order they are written: those of loops, conditions,
- * groups and functions too; those of a substitution stand in the word that holds them. Never throws,
- * and reads every character once.
+ * groups and functions too, and those of a substitution before the command it is in. Never throws, and
+ * reads every character once.
  */
 export function readShell(script: string, from = 0): readonly ShellCommand[] {
   let at = from;
   let pipelines = 0;
+  const all: ShellCommand[] = [];
 
   const readCommands = (closing: string, depth: number): ShellCommand[] => {
     const commands: ShellCommand[] = [];
@@ -38,7 +41,9 @@ export function readShell(script: string, from = 0): readonly ShellCommand[] {
     const finish = (joins = false): void => {
       if (words.length > 0 || redirections.length > 0) {
         const text = script.slice(start, end);
-        commands.push({ words, redirections, heredocs, text, offset: start, pipeline });
+        const command = { words, redirections, heredocs, text, offset: start, pipeline };
+        commands.push(command);
+        all.push(command);
       }
       words = [];
       redirections = [];
@@ -125,6 +130,14 @@ export function readShell(script: string, from = 0): readonly ShellCommand[] {
 
   const readWord = (closing: string, depth: number): ShellWord => {
     const offset = at;
+    const plainEnd = endOfPlainText(at);
+    if (plainEnd === script.length || endsWord(script[plainEnd] ?? "")) {
+      at = plainEnd;
+      const text = script.slice(offset, plainEnd);
+      const next = script[plainEnd + 1];
+      if (text !== "" && next !== "(") return { parts: [{ kind: "text", text }], offset };
+      at = offset;
+    }
     const parts: WordPart[] = [];
     let text = "";
     const push = (part: WordPart): void => {
@@ -169,12 +182,18 @@ export function readShell(script: string, from = 0): readonly ShellCommand[] {
           else push({ kind: "variable", text: script.slice(begin, at), quoted });
         }
       } else {
-        text += char;
-        at += 1;
+        const next = endOfPlainText(at + 1);
+        text += script.slice(at, next);
+        at = next;
       }
     }
     if (text !== "" || (sawQuotes && parts.length === 0)) parts.push({ kind: "text", text });
     return { parts, offset };
+  };
+
+  const endOfPlainText = (offset: number): number => {
+    SPECIAL.lastIndex = offset;
+    return SPECIAL.test(script) ? SPECIAL.lastIndex - 1 : script.length;
   };
 
   const readSingleQuoted = (): string => {
@@ -206,25 +225,24 @@ export function readShell(script: string, from = 0): readonly ShellCommand[] {
     return { kind: "commands", text: script.slice(begin, at), commands: [] };
   };
 
-  return readCommands("", 0);
+  readCommands("", 0);
+  return all;
 }
 
-/** The commands with those in their words, inner ones first. */
-export function* everyCommand(commands: readonly ShellCommand[]): Generator<ShellCommand> {
-  for (const command of commands) {
-    for (const word of [...command.words, ...command.redirections.map(({ target }) => target)]) {
-      yield* commandsInside(word);
-    }
-    yield command;
-  }
-}
-
-function* commandsInside(word: ShellWord): Generator<ShellCommand> {
-  for (const part of word.parts) if (part.kind === "commands") yield* everyCommand(part.commands);
+/** Whether these commands, or those in their words, are so. */
+export function someCommand(
+  commands: readonly ShellCommand[],
+  isSo: (command: ShellCommand) => boolean,
+): boolean {
+  const inWord = ({ parts }: ShellWord): boolean =>
+    parts.some((part) => part.kind === "commands" && someCommand(part.commands, isSo));
+  return commands.some((command) => isSo(command) || command.words.some(inWord));
 }
 
 /** A word as it is written, without its quotes. */
 export function plainText({ parts }: ShellWord): string {
+  const [first] = parts;
+  if (parts.length < 2) return first?.text ?? "";
   return parts.map(({ text }) => text).join("");
 }
 

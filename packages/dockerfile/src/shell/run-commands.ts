@@ -1,10 +1,10 @@
-import { bodyOf, type DockerfileInstruction } from "../reading/dockerfile.js";
+import { bodyOf, type DockerfileInstruction, type Heredoc } from "../reading/dockerfile.js";
 import { lineAt } from "../reading/source-text.js";
 import type { Lookup } from "../variables/expand.js";
 import type { ExpansionBudget } from "../variables/expansion-budget.js";
-import { literalArgument, resolveWord, type Argument } from "./argument.js";
-import { everyCommand, plainText, readShell } from "./read-shell.js";
-import type { Redirection, ShellCommand } from "./shell-command.js";
+import { FIELD_COST, literalArgument, resolveWord, type Argument } from "./argument.js";
+import { plainText, readShell } from "./read-shell.js";
+import type { Redirection, ShellCommand, ShellWord } from "./shell-command.js";
 import { commandString, isAssignment, programName, SHELLS, unwrap } from "./wrappers.js";
 
 /** A program run by a RUN instruction. */
@@ -41,18 +41,23 @@ export function readRun(instruction: DockerfileInstruction, options: RunOptions)
   const values = new Map<string, string | undefined>();
   const lists = new Map<string, readonly Argument[]>();
   const lookup: Lookup = (name) => (values.has(name) ? values.get(name) : options.lookup(name));
-  const heredocs = [...instruction.heredocs];
+  const { heredocs } = instruction;
+  let heredocsTaken = 0;
   let scripts = 0;
 
-  const resolve = (command: ShellCommand): Argument[] =>
-    command.words.flatMap((word) => {
-      const [part] = word.parts;
-      const name = word.parts.length === 1 && part?.kind === "variable" ? bareName(part.text) : "";
-      const list = lists.get(name);
-      if (list === undefined || list.length > budget.left) return resolveWord(word, lookup, budget);
-      budget.left -= list.length;
-      return list;
-    });
+  const resolve = (command: ShellCommand): Argument[] => {
+    const args: Argument[] = [];
+    for (const word of command.words) {
+      const list = lists.size === 0 ? undefined : lists.get(variableOf(word));
+      const cost = FIELD_COST * (list?.length ?? 0);
+      const isListed = list !== undefined && cost <= budget.left;
+      if (isListed) budget.left -= cost;
+      for (const argument of isListed ? list : resolveWord(word, lookup, budget)) {
+        args.push(argument);
+      }
+    }
+    return args;
+  };
 
   const assign = (args: readonly Argument[]): void => {
     for (const { text, missing, commands } of args) {
@@ -66,6 +71,13 @@ export function readRun(instruction: DockerfileInstruction, options: RunOptions)
     }
   };
 
+  const takeHeredocs = ({ redirections }: ShellCommand): readonly Heredoc[] => {
+    if (redirections.length === 0 || heredocsTaken >= heredocs.length) return [];
+    const starts = redirections.filter(({ operator }) => /<<-?$/.test(operator)).length;
+    heredocsTaken += starts;
+    return heredocs.slice(heredocsTaken - starts, heredocsTaken);
+  };
+
   const readScript = (
     script: string,
     from: number,
@@ -74,10 +86,8 @@ export function readRun(instruction: DockerfileInstruction, options: RunOptions)
   ): void => {
     scripts += 1;
     const prefix = scripts;
-    for (const command of everyCommand(readShell(script, from))) {
-      const bodies = command.redirections.flatMap(({ operator }) =>
-        /<<-?$/.test(operator) ? (heredocs.shift() ?? []) : [],
-      );
+    for (const command of readShell(script, from)) {
+      const bodies = takeHeredocs(command);
       const args = resolve(command);
       const [first, second, third, ...rest] = args;
       if (first === undefined) {
@@ -155,8 +165,11 @@ function isShellScript(text: string): boolean {
   return !text.startsWith("#!") || SHEBANG.test(text.slice(0, 200));
 }
 
-function bareName(reference: string): string {
-  return reference.replace(/^\$\{?/, "").replace(/\}$/, "");
+/** The name of the variable that is all of the word; empty when it is another word. */
+function variableOf({ parts }: ShellWord): string {
+  const [part] = parts;
+  if (parts.length !== 1 || part?.kind !== "variable") return "";
+  return part.text.replace(/^\$\{?/, "").replace(/\}$/, "");
 }
 
 /** The file its output is written to. */

@@ -8,29 +8,31 @@ interface Wrapper {
   readonly operands: number;
 }
 
-const WRAPPERS: Readonly<Record<string, Wrapper>> = {
-  builtin: { valued: "", operands: 0 },
-  chroot: { valued: "", operands: 1 },
-  chrt: { valued: "", operands: 1 },
-  command: { valued: "", operands: 0 },
-  doas: { valued: "-u -C", operands: 0 },
-  eatmydata: { valued: "", operands: 0 },
-  env: { valued: "-u --unset -C --chdir", operands: 0 },
-  exec: { valued: "-a", operands: 0 },
-  fakeroot: { valued: "-l -s -i -b", operands: 0 },
-  flock: { valued: "-w -E --timeout", operands: 1 },
-  gosu: { valued: "", operands: 1 },
-  ionice: { valued: "-c -n -p", operands: 0 },
-  nice: { valued: "-n --adjustment", operands: 0 },
-  nohup: { valued: "", operands: 0 },
-  setarch: { valued: "", operands: 1 },
-  stdbuf: { valued: "-i -o -e", operands: 0 },
-  "su-exec": { valued: "", operands: 1 },
-  sudo: { valued: "-u -g -h -p -C -r -t -T -U -D -R --user --group", operands: 0 },
-  time: { valued: "-f -o", operands: 0 },
-  timeout: { valued: "-s -k --signal --kill-after", operands: 1 },
-  xargs: { valued: "-a -n -P -I -d -L -s -E --arg-file --max-args --max-procs", operands: 0 },
-};
+const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map(
+  Object.entries({
+    builtin: { valued: "", operands: 0 },
+    chroot: { valued: "", operands: 1 },
+    chrt: { valued: "", operands: 1 },
+    command: { valued: "", operands: 0 },
+    doas: { valued: "-u -C", operands: 0 },
+    eatmydata: { valued: "", operands: 0 },
+    env: { valued: "-u --unset -C --chdir", operands: 0 },
+    exec: { valued: "-a", operands: 0 },
+    fakeroot: { valued: "-l -s -i -b", operands: 0 },
+    flock: { valued: "-w -E --timeout", operands: 1 },
+    gosu: { valued: "", operands: 1 },
+    ionice: { valued: "-c -n -p", operands: 0 },
+    nice: { valued: "-n --adjustment", operands: 0 },
+    nohup: { valued: "", operands: 0 },
+    setarch: { valued: "", operands: 1 },
+    stdbuf: { valued: "-i -o -e", operands: 0 },
+    "su-exec": { valued: "", operands: 1 },
+    sudo: { valued: "-u -g -h -p -C -r -t -T -U -D -R --user --group", operands: 0 },
+    time: { valued: "-f -o", operands: 0 },
+    timeout: { valued: "-s -k --signal --kill-after", operands: 1 },
+    xargs: { valued: "-a -n -P -I -d -L -s -E --arg-file --max-args --max-procs", operands: 0 },
+  }),
+);
 
 export const SHELLS: ReadonlySet<string> = new Set(["sh", "bash", "ash", "dash", "ksh", "zsh"]);
 
@@ -52,7 +54,7 @@ export function unwrap(args: readonly Argument[]): {
   let at = skipAssignments(args, 0);
   while (at < args.length) {
     const name = programName(args[at]?.text ?? "");
-    const wrapper = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
+    const wrapper = WRAPPERS.get(name);
     if (wrapper === undefined) break;
     const valued = wrapper.valued.split(" ");
     let next = at + 1;

@@ -1,4 +1,5 @@
 import { DockerfileError } from "../errors.js";
+import { readDownloads } from "../managers/downloads.js";
 import {
   bodyOf,
   flagOf,
@@ -124,17 +125,19 @@ export function readStages(dockerfile: Dockerfile, given: BuildArguments): Stage
       shellForm = SHELLS.has(programName(instruction.execForm?.[0] ?? "sh"));
       states[stages.length - 1] = { scope, shellForm };
     }
+    const programs =
+      keyword === "RUN"
+        ? readRun(instruction, {
+            lookup: (name) => (isSecretName(name) ? undefined : scope.lookup(name)),
+            budget,
+            shellForm,
+          })
+        : [];
     return {
       instruction,
+      programs,
+      downloads: readDownloads(programs),
       assignments: keyword === "ARG" || keyword === "ENV" ? assign(instruction) : [],
-      programs:
-        keyword === "RUN"
-          ? readRun(instruction, {
-              lookup: (name) => (isSecretName(name) ? undefined : scope.lookup(name)),
-              budget,
-              shellForm,
-            })
-          : [],
       sources: writtenSources(instruction).map((written) => sourceOf(written, fill(written))),
       args:
         isCopy || keyword === "USER"

@@ -1,3 +1,4 @@
+import type { CheckedDownload } from "../managers/downloads.js";
 import type { DockerfileInstruction } from "../reading/dockerfile.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { Expansion } from "../variables/expand.js";
@@ -27,6 +28,8 @@ export interface Step {
   readonly instruction: DockerfileInstruction;
   /** Of RUN. */
   readonly programs: readonly ProgramRun[];
+  /** By curl and wget among the programs. */
+  readonly downloads: readonly CheckedDownload[];
   /** What `--from=` and `--mount=…,from=` name. */
   readonly sources: readonly ImageSource[];
   /** Of ARG and ENV. */

@@ -19,6 +19,8 @@ export interface ExpandOptions {
 /** Longer values are no values: nobody writes them, and references to references double them. */
 export const MAX_VALUE_LENGTH = 4096;
 const MAX_DEPTH = 8;
+/** Characters that may mean something; the escape character is one of two. */
+const SPECIAL = /["'$\\`]/g;
 
 /**
  * Fills in `$NAME` and `${NAME}` with their modifiers, and takes quotes away, as Dockerfiles have it.
@@ -62,8 +64,10 @@ export function expand(text: string, lookup: Lookup, options: ExpandOptions = {}
         out += end === at + 1 ? "$" : value(input.slice(at, end), depth);
         at = end;
       } else {
-        out += char;
-        at += 1;
+        SPECIAL.lastIndex = at + 1;
+        const next = SPECIAL.test(input) ? SPECIAL.lastIndex - 1 : input.length;
+        out += input.slice(at, next);
+        at = next;
       }
     }
     return out;
