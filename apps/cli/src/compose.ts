@@ -8,6 +8,7 @@ import type {
 } from "@molecule-ai/provisioner-core";
 import type { ImageSource } from "@molecule-ai/registry-mode";
 import { findWorkspace } from "./address.js";
+import { createAdmission, createRecorder } from "./compose-trust.js";
 import type { Settings } from "./config.js";
 import type { CommandContext } from "./run-command.js";
 
@@ -130,6 +131,7 @@ export async function openWorkshop(
       imageSource: images,
       settings,
       ensureImage: createImagePuller({ engine, platform, clock: context.clock }),
+      admission: createAdmission(context, machine),
       clock: context.clock,
       redactor: context.redactor,
     });
@@ -199,6 +201,7 @@ export async function openLocalBuild(
     settings: { ...settings, collection: { ...settings.collection, ...options.collection } },
     platform: options.platform,
     giteaSettings,
+    recorder: createRecorder(context, machine),
     redactor: context.redactor,
     clock: context.clock,
   });
