@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { measure, type Measurement, type Scenario } from "./measure.js";
-import { formatTable } from "./report.js";
+import { formatTable, formatTarget } from "./report.js";
+import { buildxCold, buildxWarm, parseProgress, sharedCache } from "./scenarios/build.js";
 import { version } from "./scenarios/cli.js";
 import { cacheHit, cacheHitBare, coldBuild, sameTree } from "./scenarios/image.js";
 import { readyByDevcontainer, startByCli, startByHand, startTwenty } from "./scenarios/start.js";
@@ -15,6 +16,10 @@ const SCENARIOS: readonly Scenario[] = [
   cacheHitBare,
   coldBuild,
   sameTree,
+  buildxWarm,
+  buildxCold,
+  parseProgress,
+  sharedCache,
   startTwenty,
   version,
 ];
@@ -42,7 +47,7 @@ for (const scenario of chosen) {
   const measurement = await measure(scenario, iterations);
   measurements.push(measurement);
   console.error(
-    `${scenario.id}: ${measurement.ratio.toFixed(2)}× (target ${scenario.target}×, ${iterations} pairs)`,
+    `${scenario.id}: ${measurement.ratio.toFixed(2)}× (target ${formatTarget(scenario.target)}, ${iterations} pairs)`,
   );
 }
 

@@ -107,6 +107,9 @@ export { renderBuilder, type RenderBuilderOptions } from "./builders/render-buil
 export { checkBuild, type CheckBuildOptions } from "./buildx/check-build.js";
 export type { CheckFinding, CheckReport } from "./buildx/check-report.js";
 export { createBuildx, type Buildx, type BuildxSettings } from "./buildx/buildx.js";
+export { createRawjsonProgress } from "./buildx/rawjson-progress.js";
+export type { BuildOutcome, BuildProgress } from "./progress/build-progress.js";
+export type { BuildProgressOptions } from "./progress/trace-follower.js";
 export type { BackendResolver } from "./chosen-backend.js";
 export {
   createImageBuilder,
