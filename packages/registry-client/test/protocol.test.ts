@@ -7,6 +7,7 @@ import {
   bytesBlob,
   createRegistryClient,
   MEDIA_TYPES,
+  RegistryError,
   type RegistryClient,
   type RegistryClientOptions,
 } from "../src/index.js";
@@ -14,7 +15,9 @@ import { bytesOf } from "./images.js";
 import { startScriptedRegistry } from "./scripted-registry.js";
 
 const SECRET = "hunter2-hunter2";
-const QUICK = { maxRetryDelayMs: 20, timeoutMs: 300, idleTimeoutMs: 300 } as const;
+const QUICK = { maxRetryDelayMs: 20 } as const;
+/** Only where silence is what is tested: on a busy machine everything is slow. */
+const IMPATIENT = { timeoutMs: 300, idleTimeoutMs: 300 } as const;
 const known = (): Promise<{ kind: "password"; username: string; password: string }> =>
   Promise.resolve({ kind: "password", username: "anna", password: SECRET });
 
@@ -316,7 +319,11 @@ describe("hostile answers", () => {
 
   it.each(cases)("%s: %s", async (_what, code, answer) => {
     await using registry = await startScriptedRegistry(answer);
-    await using client = quickClient({ retries: 1, credentials: known });
+    await using client = quickClient({
+      retries: 1,
+      credentials: known,
+      ...(code === "ERR_REGISTRY_TIMEOUT" ? IMPATIENT : {}),
+    });
     const error = await client
       .manifest(`${registry.host}/a@${digest}`)
       .catch((reason: unknown) => reason);
@@ -341,19 +348,21 @@ describe("hostile answers", () => {
   it("blobs that are too long, too short, other bytes, or never end", async () => {
     const blob = Buffer.from("0123456789");
     await using registry = await startScriptedRegistry((request, response) => {
-      const path = request.headers["x-unused"] ?? request.url ?? "";
+      const path = request.url ?? "";
       if (path.includes("long")) Readable.from(endless()).pipe(response);
       else if (path.includes("short")) response.end("0123");
       else if (path.includes("other")) response.end("0123456780");
       else response.write("01");
     });
-    await using client = quickClient();
+    await using patient = quickClient();
+    await using impatient = quickClient({ retries: 0, ...IMPATIENT });
     for (const [path, code] of [
       ["long", "ERR_REGISTRY_DIGEST"],
       ["short", "ERR_REGISTRY_DIGEST"],
       ["other", "ERR_REGISTRY_DIGEST"],
       ["silent", "ERR_REGISTRY_TIMEOUT"],
     ] as const) {
+      const client = path === "silent" ? impatient : patient;
       const read = async (): Promise<Buffer> =>
         bytesOf(
           await client.blob(`${registry.host}/${path}`, digestOf(blob), { sizeBytes: blob.length }),
@@ -465,6 +474,54 @@ describe("repetition", () => {
     expect(registry.requests.map(({ line }) => line)).toContain("DELETE /v2/a/blobs/uploads/1");
   });
 
+  it("sends an upload again whose token the registry did not take any more", async () => {
+    let puts = 0;
+    const received: string[] = [];
+    await using registry = await startScriptedRegistry((request, response) => {
+      const refuse = (): void => {
+        response.writeHead(401, { "www-authenticate": 'Basic realm="x"' });
+        response.end();
+      };
+      if (request.headers.authorization === undefined) refuse();
+      else if (request.method === "POST") {
+        response.writeHead(202, { location: "/v2/a/blobs/uploads/1" });
+        response.end();
+      } else if (request.method === "PUT") {
+        puts += 1;
+        if (puts === 1) {
+          request.resume();
+          refuse();
+          return;
+        }
+        void bytesOf(request).then((bytes) => {
+          received.push(bytes.toString());
+          response.writeHead(201);
+          response.end();
+        });
+      } else {
+        response.writeHead(404);
+        response.end();
+      }
+    });
+    await using client = quickClient({ credentials: known });
+    const blob = bytesBlob(Buffer.from("content"));
+    expect(await client.pushBlob(`${registry.host}/a`, blob)).toBe("pushed");
+    expect(received).toEqual(["content"]);
+  });
+
+  it("gives up an upload whose source cannot be opened, and tells the registry", async () => {
+    await using registry = await startScriptedRegistry((request, response) => {
+      if (request.method === "POST") response.writeHead(202, { location: "/up" });
+      else response.writeHead(request.method === "DELETE" ? 204 : 404);
+      response.end();
+    });
+    await using client = quickClient();
+    const reason = new RegistryError("ERR_REGISTRY_NOT_FOUND", "no source");
+    const source = { ...bytesBlob(Buffer.from("x")), open: () => Promise.reject(reason) };
+    await expect(client.pushBlob(`${registry.host}/a`, source)).rejects.toBe(reason);
+    expect(registry.requests.at(-1)?.line).toBe("DELETE /up");
+  });
+
   it("takes a manifest that is gone after a lost answer for deleted", async () => {
     let count = 0;
     await using registry = await startScriptedRegistry((request, response) => {
@@ -518,6 +575,20 @@ describe("abort and disposal", () => {
     const { signal } = controller;
     const stream = await client.blob(`${registry.host}/a`, digestOf(MANIFEST), { signal });
     stream.once("data", () => controller.abort(reason));
+    await expect(bytesOf(stream)).rejects.toBe(reason);
+  });
+
+  it("end a blob that nobody reads yet, quietly", async () => {
+    await using registry = await startScriptedRegistry((_request, response) => {
+      response.write("x");
+    });
+    await using client = createRegistryClient();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const { signal } = controller;
+    const stream = await client.blob(`${registry.host}/a`, digestOf(MANIFEST), { signal });
+    controller.abort(reason);
+    await new Promise((resolve) => setTimeout(resolve, 20));
     await expect(bytesOf(stream)).rejects.toBe(reason);
   });
 

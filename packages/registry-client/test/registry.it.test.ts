@@ -1,4 +1,9 @@
-import { findTestRegistry, startTestRegistry, type TestRegistry } from "@molecule-ai/testkit";
+import {
+  findTestRegistry,
+  startFakeRegistry,
+  startTestRegistry,
+  type TestRegistry,
+} from "@molecule-ai/testkit";
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -215,5 +220,27 @@ describe.skipIf(found.skip !== undefined)("a real registry that wants a password
     await client.copy(`${repository}:1`, `${target}:1`, { referrers: true });
     const copied = await client.referrers(target, image.digest);
     expect(copied.map(({ digest }) => digest).sort()).toEqual(digests);
+  });
+
+  it.each([
+    ["wrong-digest", "ERR_REGISTRY_DIGEST"],
+    ["truncated-layer", "ERR_REGISTRY_DISCONNECTED"],
+    ["server-error", "ERR_REGISTRY_STATUS"],
+  ] as const)("does not copy from a registry with a %s", async (fault, code) => {
+    await using broken = await startFakeRegistry({ fault });
+    await using quick = createRegistryClient({ retries: 1, maxRetryDelayMs: 20 });
+    const target = `${other.host}/from-broken/${fault}:1`;
+    await expect(quick.copy(`${broken.host}/a:1`, target)).rejects.toMatchObject({ code });
+    expect(await quick.resolve(target)).toBeUndefined();
+  });
+
+  it("copies from a registry with tokens to one with a password", async () => {
+    await using source = await startFakeRegistry({ auth, layerBytes: 300_000 });
+    await using both = createRegistryClient({
+      credentials: () => Promise.resolve({ kind: "password", ...auth }),
+    });
+    const target = `${registry.host}/from-tokens/app:1`;
+    expect(await both.copy(`${source.host}/a:1`, target)).toMatchObject({ digest: source.digest });
+    expect(await both.resolve(target)).toMatchObject({ digest: source.digest });
   });
 });

@@ -45,6 +45,11 @@ export {
   type RegistryCredentials,
   type TestRegistry,
 } from "./test-registry.js";
+export {
+  createTestCertificates,
+  findOpenssl,
+  type ServerCertificate,
+} from "./test-certificates.js";
 export { findBuildx, findCosign, type FoundProgram } from "./test-programs.js";
 export {
   findTestPostgres,

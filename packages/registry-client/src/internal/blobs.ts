@@ -1,7 +1,13 @@
 import { Readable } from "node:stream";
 import type { BlobSource, RegistryClient } from "../client.js";
 import { checkDigest } from "../digest.js";
-import { invalidAnswer, RegistryError, wrongDigest } from "../errors.js";
+import {
+  invalidAnswer,
+  isRegistryError,
+  RegistryError,
+  wrongDigest,
+  type RegistryErrorCode,
+} from "../errors.js";
 import type { ResolvedRegistryClientOptions } from "../options.js";
 import { repositoryScope } from "../scope.js";
 import type { Exchange } from "./exchange.js";
@@ -13,6 +19,14 @@ import { verifiedChunks, verifiedStream } from "./verified-stream.js";
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const CANCEL_TIMEOUT_MS = 5000;
+
+/** What refuses a mount need not refuse an upload. */
+const NO_MOUNT: ReadonlySet<RegistryErrorCode> = new Set([
+  "ERR_REGISTRY_UNAUTHORIZED",
+  "ERR_REGISTRY_FORBIDDEN",
+  "ERR_REGISTRY_NOT_FOUND",
+  "ERR_REGISTRY_UNSUPPORTED",
+]);
 
 export type Blobs = Pick<RegistryClient, "hasBlob" | "blob" | "pushBlob" | "mountBlob">;
 
@@ -105,7 +119,7 @@ export function createBlobs(exchange: Exchange, options: ResolvedRegistryClientO
     const subject = `upload of ${source.digest} to ${path}`;
     const upload = await begin(repository, undefined, signal);
     if (upload === undefined) throw invalidAnswer(host, subject, "no upload was begun");
-    const content = await source.open({ signal });
+    let content: Readable | undefined;
     const expected = { digest: source.digest, sizeBytes: source.sizeBytes, host, subject };
     try {
       await exchange.ask(
@@ -119,16 +133,18 @@ export function createBlobs(exchange: Exchange, options: ResolvedRegistryClientO
             "content-type": "application/octet-stream",
             "content-length": `${source.sizeBytes}`,
           },
-          body: (progress) =>
-            Readable.from(
-              reported(verifiedChunks(content as AsyncIterable<Uint8Array>, expected), (sent) => {
-                progress();
-                onProgress?.(sent);
-              }),
-              { objectMode: false },
-            ),
+          body: async (progress) => {
+            content?.destroy();
+            content = await openSource(source, signal);
+            const chunks = verifiedChunks(content as AsyncIterable<Uint8Array>, expected);
+            const sent = reported(chunks, (sentBytes) => {
+              progress();
+              onProgress?.(sentBytes);
+            });
+            return Readable.from(sent, { objectMode: false });
+          },
           expect: [200, 201, 204],
-          // The source was read: only the whole upload can be repeated.
+          // What an upload is after a failure nobody knows: only the whole of it can be repeated.
           isRepeatable: false,
           signal,
         },
@@ -144,7 +160,7 @@ export function createBlobs(exchange: Exchange, options: ResolvedRegistryClientO
       await cancel(repository, upload);
       throw error;
     } finally {
-      content.on("error", () => {}).destroy();
+      content?.destroy();
     }
   };
 
@@ -200,12 +216,25 @@ export function createBlobs(exchange: Exchange, options: ResolvedRegistryClientO
       checkDigest(digest);
       const [source, target] = [parseRepository(from), parseRepository(to)];
       if (source.domain !== target.domain) return false;
-      const upload = await begin(target, { digest, from: source.path }, signal);
+      let upload: URL | undefined;
+      try {
+        upload = await begin(target, { digest, from: source.path }, signal);
+      } catch (error) {
+        // One token for two repositories is more than some registries give.
+        if (isRegistryError(error) && NO_MOUNT.has(error.code)) return false;
+        throw error;
+      }
       if (upload === undefined) return true;
       await cancel(target, upload);
       return false;
     },
   };
+}
+
+/** It may fail before it is read: an abort can come at any time. */
+async function openSource(source: BlobSource, signal: AbortSignal | undefined): Promise<Readable> {
+  const content = await source.open({ signal });
+  return content.on("error", () => {});
 }
 
 async function* reported(

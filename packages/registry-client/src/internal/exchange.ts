@@ -1,13 +1,12 @@
 import { retryDelay } from "@molecule-ai/core";
 import { parseChallenges } from "@molecule-ai/registry-mode";
-import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { RegistryError } from "../errors.js";
 import type { ResolvedRegistryClientOptions } from "../options.js";
 import type { Scope } from "../scope.js";
 import { createAuthorizer, type Authorization } from "./authorizer.js";
 import { closedError, statusError } from "./failures.js";
-import { sendHttp, type Answer } from "./http.js";
+import { sendHttp, type Answer, type RequestBody } from "./http.js";
 import { discard } from "./read-body.js";
 import { headerOf, readRefusal } from "./refusal.js";
 import { registryAddress, type RegistryAddress } from "./registry-address.js";
@@ -25,7 +24,7 @@ export interface Question {
   /** What is asked for, for errors. */
   readonly subject: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: Buffer | ((progress: () => void) => Readable) | undefined;
+  readonly body?: RequestBody | undefined;
   /** Statuses that `read` is given; any other is an error. */
   readonly expect: readonly number[];
   /** Whether it may be asked again after a failure that may pass. */

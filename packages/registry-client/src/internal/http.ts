@@ -7,13 +7,15 @@ import { discard } from "./read-body.js";
 
 export type Answer = Dispatcher.ResponseData;
 
+export type RequestBody = Buffer | ((progress: () => void) => Promise<Readable>);
+
 /** One HTTP request to one URL. */
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  /** A stream is made when it is needed, and calls `progress` for each piece it gives. */
-  readonly body?: Buffer | ((progress: () => void) => Readable) | undefined;
+  /** A stream is made for each time it is sent, and calls `progress` for each piece it gives. */
+  readonly body?: RequestBody | undefined;
   /** For errors. */
   readonly host: string;
   readonly subject: string;
@@ -40,9 +42,10 @@ export async function sendHttp<T>(
   const progress = (): void => {
     deadline.progress();
   };
-  const body = typeof sent.body === "function" ? sent.body(progress) : (sent.body ?? null);
+  let body: Buffer | Readable | null = null;
   let answer: Answer | undefined;
   try {
+    body = typeof sent.body === "function" ? await sent.body(progress) : (sent.body ?? null);
     answer = await request(sent.url, {
       dispatcher,
       method: sent.method,

@@ -67,6 +67,8 @@ export function verifiedStream(
       callback(error);
     },
   });
+  // A stream that nobody reads yet may fail without ending the process.
+  stream.on("error", () => {});
   const onAbort = (): void => {
     stream.destroy(signal?.reason as Error);
   };
