@@ -220,6 +220,14 @@ describe("a builder in a container", () => {
     });
   });
 
+  test.each(["--use", "-x", "", "two words"])("has no endpoint like %j", async (dockerEndpoint) => {
+    await using replay = await openReplayedBuildx();
+    await expect(ensure(replay, { ...REQUEST, dockerEndpoint })).rejects.toMatchObject({
+      code: "ERR_BUILDER",
+    });
+    expect(await replay.calls()).toEqual([]);
+  });
+
   test("goes with its record; one that is not there is no error", async () => {
     await using replay = await openReplayedBuildx();
     const { buildx, stateDirectory } = replay;
