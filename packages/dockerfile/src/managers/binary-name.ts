@@ -17,7 +17,10 @@ export function guessBinaryName(url: string): string {
   if (project !== undefined) return project.toLowerCase();
   let name = (parts.at(-1) ?? "").replace(/\$\{[^}]*\}|\$\w+/g, "");
   while (ARCHIVE.test(name)) name = name.replace(ARCHIVE, "");
-  const words = name.split(/[-_.@+]/).filter((word) => word !== "");
+  const words = name
+    .replace(VERSION, "-")
+    .split(/[-_.@+]/)
+    .filter((word) => word !== "");
   const end = words.findIndex((word, index) => index > 0 && VARIANT.test(word));
   return words.slice(0, end === -1 ? words.length : end).join("-") || hostOf(url);
 }
@@ -46,7 +49,8 @@ function pathParts(url: string): string[] {
     .filter((part) => part !== "");
 }
 
-function hostOf(url: string): string {
-  const begin = url.indexOf("://") + 3;
-  return url.slice(begin).split(/[/?#:]/, 1)[0] ?? "";
+/** Host of a URL, without user and password. */
+export function hostOf(url: string): string {
+  const authority = url.slice(url.indexOf("://") + 3).split(/[/?#]/, 1)[0] ?? "";
+  return authority.split("@").at(-1)?.split(":", 1)[0] ?? "";
 }

@@ -51,9 +51,10 @@ function findDownloads(runs: readonly ProgramRun[]): Download[] {
       ...options.values("--url").map((text) => ({ ...NO_ARGUMENT, text, written: text })),
     ].filter(({ text, written }) => isWebUrl(text) || isWebUrl(written));
     const redirected = redirectsTo(run);
-    const isQuestion = redirected === "/dev/null" || options.has(...QUESTIONS);
+    const asks = options.has(...QUESTIONS);
     return urls.map((url, index) => {
       const output = given[index] ?? redirected;
+      const isQuestion = asks || output === "/dev/null";
       const stored = output === undefined || output === "-" ? undefined : output;
       return { url, output: stored ?? fileNameOf(url.text), isQuestion, run };
     });

@@ -89,8 +89,8 @@ export function findPackages(stages: readonly Stage[], placeOf: PlaceOf): FoundP
         add(readAdd(step), instruction.line, instruction.source.text);
       }
       for (const run of programs) add(readInstaller(run), run.line, run.text, "RUN ");
-      for (const { url, verification, isCheckFile, run } of downloads) {
-        if (isCheckFile) continue;
+      for (const { url, verification, isCheckFile, isQuestion, run } of downloads) {
+        if (isCheckFile || isQuestion) continue;
         add([describeDownload(url, verification)], run.line, run.text, "RUN ");
       }
     }

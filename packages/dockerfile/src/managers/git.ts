@@ -31,6 +31,6 @@ export function readGit({ args }: ProgramRun): Found[] {
 /** The last part of a repository's URL. */
 export function repositoryName(url: string): string {
   const [path = ""] = url.split(/[?#]/, 1);
-  const last = path.split(/[/:]/).findLast((part) => part !== "") ?? "";
+  const last = path.split(/[/:@]/).findLast((part) => part !== "") ?? "";
   return last.endsWith(".git") ? last.slice(0, -".git".length) : last;
 }

@@ -32,9 +32,10 @@ export function readOptions(args: readonly Argument[], takesValue: ReadonlySet<s
     const equals = text.indexOf("=");
     if (text.startsWith("--") && equals !== -1) {
       options.push({ name: text.slice(0, equals), value: text.slice(equals + 1) });
-    } else if (takesValue.has(text)) {
+    } else if (takesValue.has(text) || isClusterWithValue(text, takesValue)) {
       at += 1;
-      options.push({ name: text, value: args[at]?.text ?? "" });
+      const name = takesValue.has(text) ? text : `-${text.at(-1)}`;
+      options.push({ name, value: args[at]?.text ?? "" });
     } else if (text.startsWith("--")) {
       options.push({ name: text, value: "" });
     } else {
@@ -47,6 +48,12 @@ export function readOptions(args: readonly Argument[], takesValue: ReadonlySet<s
       options.flatMap(({ name, value }) => (names.includes(name) ? [value] : [])),
     has: (...names) => options.some(({ name }) => names.includes(name)),
   };
+}
+
+/** `-xyz value`, the value being that of z. */
+function isClusterWithValue(text: string, takesValue: ReadonlySet<string>): boolean {
+  if (!/^-[A-Za-z]{2,8}$/.test(text) || !takesValue.has(`-${text.at(-1)}`)) return false;
+  return !Array.from(text.slice(1, -1)).some((letter) => takesValue.has(`-${letter}`));
 }
 
 /** `-xyz`: three options, or one with its value behind it. */

@@ -1,5 +1,6 @@
 import type { PackageManager } from "../inventory.js";
 import type { Argument } from "../shell/argument.js";
+import { fileNameOf, hostOf } from "./binary-name.js";
 import { exactly, isLocalPath, isUrl, loosely, pin, unversioned, type Found } from "./found.js";
 
 const COMMIT = /@[0-9a-f]{40}(?:#|$)/;
@@ -24,13 +25,14 @@ export function readRequirement(manager: PackageManager, argument: Argument): Fo
 
 function readUrl(manager: PackageManager, name: string | undefined, url: string): Found {
   const egg = /#(?:.*&)?egg=([\w.-]+)/.exec(url)?.[1];
-  const last = /([^/@#?]+?)(?:\.git)?(?:[@#?].*)?$/.exec(url.replace(/\/+$/, ""))?.[1];
+  const [file = ""] = fileNameOf(url).split("@");
+  const guessed = file.replace(/\.(?:git|zip|whl|tar\.gz)$/, "");
   const hash = /#(?:.*&)?(sha(?:256|384|512))=([0-9a-f]+)/.exec(url);
   const isPinned = hash !== null || COMMIT.test(url);
   return {
     kind: "package",
     manager,
-    name: name ?? egg ?? last ?? url,
+    name: name ?? egg ?? (guessed === "" ? hostOf(url) : guessed),
     url,
     ...(hash === null ? {} : { verification: { method: hash[1] ?? "", value: hash[2] } }),
     ...pin(hash !== null ? "checksum" : isPinned ? "digest" : "moving-name"),
