@@ -1,4 +1,5 @@
 import { createRedactor } from "@molecule-ai/core";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { CommanderError } from "commander";
 import { readHostFacts, terminalTraits, type HostFacts } from "./config.js";
 import { CliError } from "./errors.js";
@@ -41,8 +42,8 @@ async function runProgram(
     return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT.ok;
-    if (facts.argv.length === 0) {
-      writers.stderr(program.helpInformation());
+    if (thrown instanceof CommanderError && thrown.code === "commander.help") {
+      writers.stderr(commandOf(program, facts.argv).helpInformation());
       return EXIT.usage;
     }
     const json = wantsJson(facts.argv);
@@ -57,6 +58,15 @@ async function runProgram(
     );
     return report.exitCode;
   }
+}
+
+/** The command, or the group of commands, that these words lead to. */
+function commandOf(program: CommandUnknownOpts, argv: readonly string[]): CommandUnknownOpts {
+  let found = program;
+  for (const word of argv) {
+    found = found.commands.find((command) => command.name() === word) ?? found;
+  }
+  return found;
 }
 
 /** A command line that was not understood may still have asked for JSON. */

@@ -1,3 +1,4 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { describe, expect, it } from "vitest";
 import { createProgram } from "./program.js";
 
@@ -54,6 +55,25 @@ describe("grammar", () => {
     expect(await parse(command ?? "", "--json", ...rest)).toMatchObject({ json: true });
   });
 
+  it.each([
+    ["image build", "--tag", "a:1"],
+    ["image push", "a:1"],
+    ["image login", "registry.example.com"],
+    ["image digest", "a:1"],
+    ["image promote", "a:1", "b:1"],
+    ["image explain"],
+    ["image gc"],
+    ["image cache ls"],
+    ["image cache prune"],
+    ["image builder ls"],
+    ["image builder inspect", "b"],
+    ["image builder rm", "b", "c"],
+  ])("%s takes --json", async (command, ...rest) => {
+    const words = command.split(" ");
+    expect(await parse(...words, ...rest)).toMatchObject({ name: command, json: false });
+    expect(await parse(...words, "--json", ...rest)).toMatchObject({ name: command, json: true });
+  });
+
   it("leaves everything behind the workspace of exec to the program inside", async () => {
     expect(await parse("exec", "w", "ls", "--json", "-la")).toMatchObject({ json: false });
     expect(await parse("exec", "w", "--", "--version")).toMatchObject({ name: "exec" });
@@ -72,6 +92,12 @@ describe("grammar", () => {
     ["stop"],
     ["exec", "w"],
     ["cp", "a"],
+    ["image"],
+    ["image", "nonsense"],
+    ["image", "cache"],
+    ["image", "push"],
+    ["image", "promote", "a:1"],
+    ["image", "builder", "rm"],
   ])("refuses %j %j %j as usage", async (...argv) => {
     await expect(parse(...argv)).rejects.toEqual(USAGE);
   });
@@ -89,7 +115,12 @@ describe("grammar", () => {
     ["gc", "--max-size", "x"],
     ["sweep", "--grace", "x"],
     ["tiers", "9"],
-  ])("refuses the value in %s %s %s %s", async (...argv) => {
+    ["image", "build", "--timeout", "x"],
+    ["image", "build", "--source-date-epoch", "x"],
+    ["image", "gc", "--older-than", "x"],
+    ["image", "gc", "--min-free", "x"],
+    ["image", "cache", "prune", "--max-refs", "x"],
+  ])("refuses the value in %s %s %s %s %s", async (...argv) => {
     await expect(parse(...argv.filter((text) => text !== undefined))).rejects.toEqual(INVALID);
   });
 
@@ -105,11 +136,15 @@ describe("grammar", () => {
       run: () => Promise.resolve(),
     });
     const help = program.helpInformation();
-    for (const command of program.commands) {
-      if (command.name() === "__complete") continue;
-      expect(help).toContain(`  ${command.name()} `);
+    const check = (command: CommandUnknownOpts, parent: string): void => {
+      expect(parent).toContain(`  ${command.name()} `);
       expect(command.description()).not.toBe("");
-      expect(command.helpInformation()).not.toContain("default: []");
+      const own = command.helpInformation();
+      expect(own).not.toContain("default: []");
+      for (const child of command.commands) check(child, own);
+    };
+    for (const command of program.commands) {
+      if (command.name() !== "__complete") check(command, help);
     }
     expect(help).not.toContain("__complete");
   });

@@ -1,5 +1,6 @@
 import { Command, Help } from "@commander-js/extra-typings";
 import { readFileSync } from "node:fs";
+import { addImageCommands } from "./grammar/image-commands.js";
 import { addMachineCommands } from "./grammar/machine-commands.js";
 import { addServerOptions, type RunCommand } from "./grammar/program-parts.js";
 import { addServerCommands } from "./grammar/server-commands.js";
@@ -62,6 +63,7 @@ export function createProgram(options: ProgramOptions): Command {
   addWorkspaceCommands(program, run);
   addInsideCommands(program, run);
   addMachineCommands(program, run);
+  addImageCommands(program, run);
   addServerCommands(program, run);
   addServerOptions(program);
   return program;

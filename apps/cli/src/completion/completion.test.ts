@@ -71,6 +71,9 @@ describe("the shape of the grammar", () => {
       cp: "paths",
       completion: "shells",
       ls: "none",
+      image: "none",
+      "image build": "directories",
+      "image cache ls": "none",
     });
   });
 });
@@ -121,6 +124,16 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
     expect(await complete("cp", "hel")).toEqual(["helper:"]);
     expect(await complete("completion", "")).toEqual(["bash", "zsh", "fish"]);
   });
+  it("offers the words of a group, and behind them what belongs to them", async () => {
+    expect(await complete("image", "b")).toEqual(["build", "builder"]);
+    expect(await complete("image", "cache", "")).toEqual(["ls", "prune"]);
+    expect(await complete("image", "cache", "prune", "--max-a")).toEqual(["--max-age"]);
+    expect(await complete("--local", "image", "builder", "r")).toEqual(["rm"]);
+    expect(await complete("image", "build", "--tag", "")).toEqual([]);
+    // Not those of the command of the same name outside the group.
+    expect(await complete("image", "build", "--of")).toEqual([]);
+    expect(await complete("build", "--of")).toEqual(["--offline"]);
+  });
   it("offers nothing of ours for values, later operands and the program inside", async () => {
     expect(await complete("up", "--env-file", "")).toEqual([]);
     expect(await complete("inspect", "helper", "")).toEqual([]);
@@ -152,5 +165,9 @@ describe.skipIf(!has("fish"))("fish", () => {
     expect((await complete("rm ")).join()).toContain("my helper");
     expect((await complete("up lang")).join()).toContain("langgraph");
     expect((await complete("up --work")).join()).toContain("--workspace-path");
+    expect((await complete("image ca")).join()).toContain("cache");
+    expect((await complete("image cache pr")).join()).toContain("prune");
+    expect((await complete("image cache prune --max-a")).join()).toContain("--max-age");
+    expect((await complete("image build --of")).join()).not.toContain("--offline");
   });
 });

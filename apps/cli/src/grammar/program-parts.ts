@@ -1,4 +1,4 @@
-import { Option, type Command } from "@commander-js/extra-typings";
+import { Option, type Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { CommandResult } from "../output/reporter.js";
 import type { ServerChoice } from "../remote/server-address.js";
 import type { CommandContext } from "../run-command.js";
@@ -32,10 +32,16 @@ export const SERVER_OPTIONS: readonly (readonly [flags: string, description: str
 
 /** Adds {@link SERVER_OPTIONS} to the program, and, out of sight of its help, to every command. */
 export function addServerOptions(program: Program): void {
+  const commands = commandsBelow(program);
   for (const [flags, description] of SERVER_OPTIONS) {
     program.addOption(new Option(flags, description));
-    for (const command of program.commands) {
-      command.addOption(new Option(flags, description).hideHelp());
-    }
+    for (const command of commands) command.addOption(new Option(flags, description).hideHelp());
   }
+}
+
+/** Those that do something; not the words that only group others. */
+function commandsBelow(parent: CommandUnknownOpts): CommandUnknownOpts[] {
+  return parent.commands.flatMap((command) =>
+    command.commands.length === 0 ? [command] : commandsBelow(command),
+  );
 }

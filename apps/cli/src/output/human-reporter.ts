@@ -1,4 +1,5 @@
 import type { ProvisionEvent } from "@molecule-ai/core";
+import { isImageEvent, noticeOfImageEvent } from "./image-notice.js";
 import { redactStrings } from "./json-reporter.js";
 import type { Progress } from "./progress.js";
 import type { FailureReport, Reporter, Writers } from "./reporter.js";
@@ -19,7 +20,10 @@ export function createHumanReporter(options: HumanReporterOptions): Reporter {
   return {
     onEvent(event) {
       if (event.type === "output") writers[event.stream](`${event.text}\n`);
-      else progress.onEvent(redactStrings(event, options.redact) as ProvisionEvent);
+      else if (isImageEvent(event)) {
+        const notice = noticeOfImageEvent(event);
+        if (notice !== undefined) progress.line(options.redact(notice));
+      } else progress.onEvent(redactStrings(event, options.redact) as ProvisionEvent);
     },
     note(text) {
       progress.line(options.redact(text));

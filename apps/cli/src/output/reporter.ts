@@ -1,4 +1,5 @@
 import type { ErrorRecord, ProvisionEvent } from "@molecule-ai/core";
+import type { CleanupEvent, PublishEvent } from "@molecule-ai/image-build";
 import type { ExitCode } from "../exit-codes.js";
 import type { Style } from "./style.js";
 
@@ -10,7 +11,7 @@ export interface OutputEvent {
 }
 
 /** All that `--json` can print before the last line. */
-export type CliEvent = ProvisionEvent | OutputEvent;
+export type CliEvent = ProvisionEvent | OutputEvent | PublishEvent | CleanupEvent;
 
 /** What a command hands back; it prints nothing of this itself. */
 export interface CommandResult {
