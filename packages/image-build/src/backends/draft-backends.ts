@@ -24,6 +24,8 @@ export type BackendDraft = Omit<BackendCandidate, "verdict" | "reasons" | "capab
 
 type Identity = Omit<BackendDraft, "found" | "state">;
 
+const CLASSIC_STORE =
+  "it works in an engine with the classic image store, which exports no archives and few caches";
 const DRIVERS = ["docker", "docker-container", "remote", "kubernetes"] as const;
 
 /** Every way to build, in the order they are taken. */
@@ -199,5 +201,7 @@ function healthy(
     hasEngine: engine.kind === "healthy",
   });
   const program = `buildx ${buildx.version.version} (${buildx.program})`;
-  return { ...identity, found: [words, program], state: { kind: "healthy", capabilities } };
+  const isPoor = daemon.kind === "running" && !daemon.hasContentStore;
+  const found = [words, program, ...(isPoor ? [CLASSIC_STORE] : [])];
+  return { ...identity, found, state: { kind: "healthy", capabilities } };
 }

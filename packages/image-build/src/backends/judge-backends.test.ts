@@ -199,6 +199,7 @@ test("every candidate says in words what was found and why it is or is not taken
       reasons: [
         "the builder is running, BuildKit v0.8+unknown",
         "buildx 0.13.1 (/bin/docker-buildx)",
+        "it works in an engine with the classic image store, which exports no archives and few caches",
         "not taken: another was named",
       ],
     },
