@@ -105,6 +105,7 @@ async function attempt(run: BuildxBuildRun, request: BuildOptions): Promise<Atte
         status: ended.status,
         stderr: ended.stderr,
         subject: run.subject,
+        tags: request.tags,
         backend,
         clean,
         dockerfile: upload?.dockerfile ?? request.dockerfile ?? DEFAULT_DOCKERFILE,

@@ -16,6 +16,7 @@ function explain(message: string | undefined, failedStep?: FailedStep, stderr = 
     status: "exit code 1",
     stderr,
     subject: "Build of a:1",
+    tags: ["r.io/a:1", "r.io/a:2"],
     backend: { builder: "b" },
     dockerfile: "Dockerfile",
     outline: undefined,
@@ -64,6 +65,16 @@ describe("a build that buildx gave up", () => {
     );
     expect(explain(`failed to solve: ${failed.error}`, failed)).toMatchObject({
       code: "ERR_BUILD_BASE_IMAGE",
+    });
+  });
+
+  it("is about the push when everything was built, and says which tag", () => {
+    const failed = step("pushing r.io/a:2 with docker", "denied: requested access is denied");
+    expect(explain(failed.error, failed)).toMatchObject({
+      code: "ERR_PUSH_FAILED",
+      tag: "r.io/a:2",
+      failureClass: "credentials",
+      remaining: ["r.io/a:1", "r.io/a:2"],
     });
   });
 

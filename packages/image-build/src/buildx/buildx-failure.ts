@@ -3,6 +3,8 @@ import type { DockerfileOutline } from "../dockerfile/dockerfile-outline.js";
 import { ImageBuildError } from "../errors.js";
 import { exitCodeOf } from "../failure/error-block.js";
 import { explainFailure } from "../failure/build-failure.js";
+import { classifyPushFailure } from "../publish/push-failure.js";
+import { PushError } from "../publish/push-error.js";
 import { oneLine, type BuildOutcome, type ReportedFailure } from "../progress/build-progress.js";
 
 export interface BuildxFailureFacts {
@@ -12,6 +14,7 @@ export interface BuildxFailureFacts {
   /** End of what it wrote to standard error. */
   readonly stderr: string;
   readonly subject: string;
+  readonly tags: readonly string[];
   readonly backend: Pick<BuildBackend, "builder">;
   readonly dockerfile: string;
   readonly outline: DockerfileOutline | undefined;
@@ -27,7 +30,9 @@ const UNREACHABLE =
 const UNSUPPORTED =
   /is not supported for the \S{1,40} driver|currently unsupported by the current BuildKit daemon|exporter "[^"]{1,40}" could not be found|unknown flag: |unknown (?:cache )?exporter|subdir not supported yet|requires (?:buildkit|buildx)/i;
 const NO_BUILDER = /^no builder "[^"]{0,200}" found/;
-const PUSH = /failed to push|(?:^|: )push(?:ing)? .*(?:denied|unauthorized|forbidden)/i;
+const PUSH = /failed to push|push access denied/i;
+/** The docker driver's own step for each tag. */
+const PUSH_STEP = /^pushing (\S+)/;
 /** What BuildKit, and not buildx, said. */
 const SOLVE = /^(?:failed to (?:solve|build)|dockerfile|target stage )/i;
 
@@ -35,7 +40,7 @@ const MAX_FALLBACK_LENGTH = 2000;
 
 /** Makes of a build that buildx gave up the error that says where and why. */
 export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError {
-  const { outcome, subject, backend, clean } = facts;
+  const { outcome, subject, backend, tags, clean } = facts;
   const failure = outcome.failure ?? {
     message: lastWords(facts),
     exitCode: undefined,
@@ -69,6 +74,16 @@ export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError
       "Leave that option out, or build with another backend or a newer buildx.",
     );
   }
+  const pushStep = PUSH_STEP.exec(outcome.failedStep?.name ?? "");
+  if (pushStep !== null || PUSH.test(message)) {
+    const named = pushStep?.[1] ?? /failed to push (\S+?):? /.exec(message)?.[1];
+    return new PushError({
+      tag: tags.find((tag) => tag === named) ?? tags[0] ?? subject,
+      failure: classifyPushFailure(reason),
+      text: reason,
+      remaining: tags,
+    });
+  }
   if (outcome.failedStep === undefined || LOST.test(outcome.failedStep.error)) {
     if (LOST.test(message) || UNREACHABLE.test(message)) {
       return fail(
@@ -76,13 +91,6 @@ export function explainBuildxFailure(facts: BuildxFailureFacts): ImageBuildError
         `the connection to the builder ${builder} broke off before the build was done: ${reason}`,
         "Check that its engine runs and has not been restarted, then build again: finished steps are cached.",
         true,
-      );
-    }
-    if (PUSH.test(message)) {
-      return fail(
-        "ERR_PUSH_FAILED",
-        `the image was built and could not be pushed: ${reason}`,
-        "Check the credentials for that registry and that the repository may be written.",
       );
     }
     if (!SOLVE.test(message)) {

@@ -81,6 +81,7 @@ export async function checkBuild(options: CheckBuildOptions): Promise<CheckRepor
       status: ended.kind === "failed" ? ended.status : "no report",
       stderr: ended.stderr,
       subject,
+      tags: request.tags,
       backend,
       dockerfile: upload?.dockerfile ?? request.dockerfile ?? DEFAULT_DOCKERFILE,
       outline: upload?.outline,
