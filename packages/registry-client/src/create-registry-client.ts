@@ -3,6 +3,7 @@ import type { RegistryClient } from "./client.js";
 import { createBlobs } from "./internal/blobs.js";
 import { createCopy } from "./internal/copy.js";
 import { createExchange } from "./internal/exchange.js";
+import { createImageConfigs } from "./internal/image-configs.js";
 import { createManifests } from "./internal/manifests.js";
 import { readBody } from "./internal/read-body.js";
 import { createReferrers } from "./internal/referrers.js";
@@ -23,7 +24,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     () => isClosed,
   );
   const blobs = createBlobs(exchange, resolved);
-  const manifests = createManifests(exchange, blobs);
+  const manifests = createManifests(exchange);
   const referrers = createReferrers(exchange, blobs, manifests);
 
   return {
@@ -45,7 +46,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     },
     resolve: manifests.resolve,
     manifest: manifests.manifest,
-    imageConfig: manifests.imageConfig,
+    imageConfig: createImageConfigs(exchange, manifests, blobs),
     putManifest: manifests.putManifest,
     deleteManifest: manifests.deleteManifest,
     hasBlob: blobs.hasBlob,

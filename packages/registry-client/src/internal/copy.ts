@@ -4,7 +4,8 @@ import { invalidAnswer, RegistryError } from "../errors.js";
 import { parseManifest, type Descriptor, type ParsedManifest } from "../manifest.js";
 import type { Blobs } from "./blobs.js";
 import { forEach } from "./each.js";
-import { addressOf, notFound, type Manifests } from "./manifests.js";
+import { addressOf, notFound } from "./manifest-address.js";
+import type { Manifests } from "./manifests.js";
 import type { Referrers } from "./referrers.js";
 
 const BLOBS_AT_ONCE = 3;

@@ -6,7 +6,8 @@ import { formatDescriptor, MEDIA_TYPES, parseManifest, type Descriptor } from ".
 import { repositoryScope } from "../scope.js";
 import type { Blobs } from "./blobs.js";
 import type { Exchange } from "./exchange.js";
-import type { ManifestAddress, Manifests } from "./manifests.js";
+import type { ManifestAddress } from "./manifest-address.js";
+import type { Manifests } from "./manifests.js";
 import { eachPage } from "./pages.js";
 import { createTurns } from "./turns.js";
 import { parseRepository } from "./registry-address.js";
