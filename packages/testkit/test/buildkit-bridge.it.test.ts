@@ -9,11 +9,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   busyboxImage,
   findBuildx,
+  findOpenssl,
   findTestEngine,
   startBuildkitBridge,
   type BuildkitBridge,
 } from "../src/index.js";
-import { findOpenssl } from "../src/test-certificates.js";
 
 const engine = await findTestEngine();
 const buildx = await findBuildx();
