@@ -13,6 +13,8 @@ export interface TestBuildx extends AsyncDisposable {
   calls(): Promise<string>;
   /** Takes and gives the same program for another address of the engine. */
   at(dockerHost: string): Buildx;
+  /** The same program, which says that it is of another version. */
+  posingAs(version: string): Promise<Buildx>;
 }
 
 export async function openTestBuildx(file: string, dockerHost: string): Promise<TestBuildx> {
@@ -22,9 +24,9 @@ export async function openTestBuildx(file: string, dockerHost: string): Promise<
   await writeFile(log, "");
   await writeFile(wrapper, `#!/bin/sh\nprintf '%s\\n' "$@" >> '${log}'\nexec '${file}' "$@"\n`);
   await chmod(wrapper, 0o755);
-  const at = (host: string): Buildx =>
+  const at = (host: string, command = wrapper): Buildx =>
     createBuildx({
-      command: { file: wrapper, args: [] },
+      command: { file: command, args: [] },
       env: {
         PATH: "/usr/bin:/bin",
         HOME: directory,
@@ -36,6 +38,16 @@ export async function openTestBuildx(file: string, dockerHost: string): Promise<
   return {
     buildx: at(dockerHost),
     at,
+    async posingAs(version) {
+      const poser = join(directory, `buildx-${version}`);
+      const says = `echo 'github.com/docker/buildx v${version} 0000000'`;
+      await writeFile(
+        poser,
+        `#!/bin/sh\nif [ "$1" = version ]; then ${says}; exit; fi\nexec '${wrapper}' "$@"\n`,
+      );
+      await chmod(poser, 0o755);
+      return at(dockerHost, poser);
+    },
     calls: () => readFile(log, "utf8"),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };

@@ -242,6 +242,28 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
       await expect(build({ Dockerfile })).rejects.toMatchObject({ code, failure: { line } });
     });
 
+    it("follows by its text a version that has no other progress", async () => {
+      const buildx = await tools.posingAs("0.12.1");
+      const built = await build(
+        { Dockerfile: `${BASE}RUN echo by-text\n` },
+        { noCache: true },
+        { buildx },
+      );
+      expect(built).toMatchObject({
+        steps: 1,
+        cachedSteps: 0,
+        layers: [{}, { detail: "echo by-text" }],
+      });
+      expect(logsOf(events)).toContain("by-text");
+      await expect(
+        build({ Dockerfile: `${BASE}RUN echo last-words; exit 4\n` }, {}, { buildx }),
+      ).rejects.toMatchObject({
+        code: "ERR_BUILD_FAILED",
+        failure: { line: 3, exitCode: 4, lastLines: ["last-words"] },
+      });
+      expect(await tools.calls()).toContain("--progress=plain");
+    });
+
     it("refuses what the builder cannot do before it sends anything, naming it", async () => {
       await expect(
         build({ Dockerfile: BASE }, { platforms: ["linux/amd64", "linux/arm64"] }),
