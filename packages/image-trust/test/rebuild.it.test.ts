@@ -63,6 +63,13 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
       rewriteTimestamps: true,
     });
     expect(report.level).toBe("reproducible");
+    expect(report.checks.map(({ name, status }) => [name, status])).toEqual([
+      ["image", "match"],
+      ["files", "match"],
+      ["settings", "match"],
+      ["build graph", "match"],
+      ["base images", "match"],
+    ]);
     expect(report.images[0]).toBe(report.images[1]);
     expect(report.comparison).toMatchObject({ isIdentical: true, files: [], config: [] });
     expect(await leftOver(report.run)).toEqual([]);

@@ -60,7 +60,7 @@ export function admit(request: AdmissionRequest): AdmissionVerdict {
   return { decision, tier, findings, passed };
 }
 
-/** Throws `ERR_TRUST_REFUSED` with the first rule that refuses and its remedy; all are in `details`. */
+/** Throws `ERR_TRUST_REFUSED` with the first rule that refuses and its remedy; `details` has all of the verdict. */
 export function requireAdmitted(verdict: AdmissionVerdict, reference: string): AdmissionVerdict {
   const refusing = verdict.findings.filter(({ effect }) => effect === "refuse");
   const [first] = refusing;
@@ -73,7 +73,8 @@ export function requireAdmitted(verdict: AdmissionVerdict, reference: string): A
       details: {
         reference,
         tier: verdict.tier,
-        rules: refusing.map(({ rule, message }) => ({ rule, message })),
+        findings: verdict.findings.map((finding) => ({ ...finding })),
+        passed: [...verdict.passed],
       },
     },
   );

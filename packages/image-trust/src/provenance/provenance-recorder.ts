@@ -1,15 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { open } from "node:fs/promises";
-import { join } from "node:path";
 import type { JsonObject } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
-import { extractInventory, type Inventory } from "@molecule-ai/dockerfile";
+import type { Inventory } from "@molecule-ai/dockerfile";
 import { bytesBlob, type RegistryClient } from "@molecule-ai/registry-client";
 import { parseDigestReference } from "../digest-reference.js";
 import { ImageTrustError } from "../errors.js";
 import { IN_TOTO_PAYLOAD_TYPE } from "../verification/statement.js";
 import type { DockerfileFacts, ProvenanceFacts } from "./build-facts.js";
 import type { ProvenanceStore } from "./provenance-store.js";
+import { basesOf, readInventory, resolveBases } from "./resolve-bases.js";
 import { slsaStatement } from "./slsa-statement.js";
 
 /** An image that was built just now, as its builder knows it. */
@@ -52,8 +51,6 @@ export interface ProvenanceRecorder {
   ): Promise<boolean>;
 }
 
-const LARGEST_DOCKERFILE_BYTES = 16 * 1024 * 1024;
-
 export function createProvenanceRecorder(options: ProvenanceRecorderOptions): ProvenanceRecorder {
   const { engine, store, installId, versions } = options;
   return {
@@ -63,7 +60,7 @@ export function createProvenanceRecorder(options: ProvenanceRecorderOptions): Pr
       const statement = slsaStatement({
         subject: { names: image.tags, digest: image.imageId },
         source: image.source,
-        bases: inventory === undefined ? [] : await basesOf(engine, inventory, signal),
+        bases: inventory === undefined ? [] : await resolveBases(engine, inventory, signal),
         builder: {
           id: `urn:molecule:install:${installId}`,
           versions: { ...versions, engine: version },
@@ -114,44 +111,9 @@ export function createProvenanceRecorder(options: ProvenanceRecorderOptions): Pr
   };
 }
 
-/** Undefined for a Dockerfile that cannot be read: the build that just succeeded knows better. */
-async function readInventory(image: BuiltImage): Promise<Inventory | undefined> {
-  try {
-    await using handle = await open(join(image.files, image.dockerfile));
-    const { size } = await handle.stat();
-    if (size > LARGEST_DOCKERFILE_BYTES) return undefined;
-    return extractInventory(await handle.readFile("utf8"), { buildArgs: image.buildArgs });
-  } catch {
-    return undefined;
-  }
-}
-
-function factsOf({ baseImages, findings }: Inventory): DockerfileFacts {
+function factsOf(inventory: Inventory): DockerfileFacts {
   return {
-    bases: baseImages.filter(({ needed }) => needed).map(({ reference }) => reference),
-    findings: findings.map(({ rule, severity, line }) => ({ rule, severity, line })),
+    bases: basesOf(inventory),
+    findings: inventory.findings.map(({ rule, severity, line }) => ({ rule, severity, line })),
   };
-}
-
-/** What the bases are on this engine now, right after the build that used them. */
-async function basesOf(
-  engine: DockerEngine,
-  { baseImages }: Inventory,
-  signal: AbortSignal | undefined,
-): Promise<ProvenanceFacts["bases"]> {
-  const references = new Set(
-    baseImages.filter(({ needed }) => needed).map(({ reference }) => reference),
-  );
-  const bases: { reference: string; digest: string }[] = [];
-  for (const reference of references) {
-    const found = await engine.images.inspect(reference, { signal }).catch((error: unknown) => {
-      signal?.throwIfAborted();
-      // A name that depends on what only the builder knows is none to the engine.
-      void error;
-      return undefined;
-    });
-    const digest = found?.digests[0]?.split("@")[1] ?? found?.id;
-    if (digest !== undefined) bases.push({ reference, digest });
-  }
-  return bases;
 }

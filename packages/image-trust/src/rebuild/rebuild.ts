@@ -3,6 +3,7 @@ import type { BuildEvent } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import type { BuildOptions, ImageBuilder } from "@molecule-ai/image-build";
 import { ImageTrustError } from "../errors.js";
+import { readInventory, resolveBases } from "../provenance/resolve-bases.js";
 import { compareImages, type ImageComparison } from "./compare-images.js";
 import type { ImageContents } from "./image-contents.js";
 import { readImage } from "./read-image.js";
@@ -75,9 +76,10 @@ export async function rebuildAndCompare(request: RebuildRequest): Promise<Rebuil
   const one = await makePass(request, first, { run, pass: 1, purpose: "candidate" });
   signal?.throwIfAborted();
   const other = await makePass(request, second, { run, pass: 2, purpose: "verify" });
-  const comparison = compareImages(one, other);
-  const checks = checkRebuild(comparison, factsOf(first, build), factsOf(second, build));
-  return { run, level: trustLevelOf(checks), checks, comparison, images: [one.id, other.id] };
+  const comparison = compareImages(one.contents, other.contents);
+  const checks = checkRebuild(comparison, one.facts, other.facts);
+  const images = [one.contents.id, other.contents.id] as const;
+  return { run, level: trustLevelOf(checks), checks, comparison, images };
 }
 
 interface Pass {
@@ -93,9 +95,10 @@ export function rebuildTag(namespace: string, purpose: Pass["purpose"], run: str
 
 async function makePass(
   { build, namespace = "molecule", limits, signal, onEvent }: RebuildRequest,
-  { engine, builder }: RebuildSide,
+  side: RebuildSide,
   { run, pass, purpose }: Pass,
-): Promise<ImageContents> {
+): Promise<{ readonly contents: ImageContents; readonly facts: BuildFacts }> {
+  const { engine, builder } = side;
   const tag = rebuildTag(namespace, purpose, run);
   onEvent?.({ type: "rebuild.pass", pass, status: "started" });
   try {
@@ -114,12 +117,25 @@ async function makePass(
       signal,
     });
     onEvent?.({ type: "rebuild.pass", pass, status: "read" });
-    return contents;
+    return { contents, facts: await factsOf(side, build, signal) };
   } finally {
     await engine.images.remove(tag, { signal: AbortSignal.timeout(CLEANUP_TIMEOUT_MS) });
   }
 }
 
-function factsOf({ builder }: RebuildSide, build: RebuildRequest["build"]): BuildFacts {
-  return { graph: builder.settingsDigest(build), bases: undefined };
+async function factsOf(
+  { engine, builder }: RebuildSide,
+  build: RebuildRequest["build"],
+  signal: AbortSignal | undefined,
+): Promise<BuildFacts> {
+  const { context, dockerfile = "Dockerfile", buildArgs, target } = build;
+  const inventory =
+    context.kind === "directory"
+      ? await readInventory({ files: context.path, dockerfile, buildArgs, target })
+      : undefined;
+  const bases = inventory && (await resolveBases(engine, inventory, signal));
+  return {
+    graph: builder.settingsDigest(build),
+    bases: bases?.map(({ reference, digest }) => `${reference} ${digest}`),
+  };
 }
