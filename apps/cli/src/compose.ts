@@ -1,5 +1,5 @@
 import { deriveInstallId } from "@molecule-ai/core";
-import type { DockerEngine } from "@molecule-ai/docker-engine";
+import type { DockerEngine, RegistryCredential } from "@molecule-ai/docker-engine";
 import type { CollectionLimits, LocalBuildSource } from "@molecule-ai/local-build";
 import type {
   Provisioner,
@@ -65,16 +65,23 @@ export async function openMachine(context: MachineContext): Promise<Machine> {
   }
 }
 
-/** Only the engine, for what can be said without knowing our own workspaces. */
-export async function openEngine(context: MachineContext): Promise<DockerEngine> {
+/**
+ * Only the engine, for what can be said without knowing our own workspaces. `logins` come before the
+ * credentials that the user has for the same registries.
+ */
+export async function openEngine(
+  context: MachineContext,
+  logins: readonly { readonly host: string; readonly credential: RegistryCredential }[] = [],
+): Promise<DockerEngine> {
   const { connectEngine, engineSettingsFromEnv } = await import("@molecule-ai/docker-engine");
   const { env, homeDirectory, hostPlatform, uid } = context.settings;
   const settings = engineSettingsFromEnv(env, { homeDirectory, platform: hostPlatform, uid });
   for (const credential of settings.credentials.values()) {
     context.redactor.add(credential.kind === "password" ? credential.password : credential.token);
   }
+  const named = logins.map(({ host, credential }) => [host, credential] as const);
   return connectEngine({
-    settings,
+    settings: { ...settings, credentials: new Map([...settings.credentials, ...named]) },
     signal: context.signal,
     redactor: context.redactor,
     clock: context.clock,

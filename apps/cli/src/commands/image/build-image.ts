@@ -6,6 +6,8 @@ import type {
   BuildOptions,
   BuildOutput,
   BuildResult,
+  CacheIdentity,
+  RegistryLogin,
 } from "@molecule-ai/image-build";
 import {
   openBuildLogins,
@@ -38,14 +40,15 @@ export async function buildImage(
   requireLocal(context, "image build");
   const described = await readBuildOptions(context, source, options);
   const push = options.push === true;
-  await using engine = await openEngine(context);
-  const tools = await openBuildTools(context, engine, choiceOf(context, options));
-  if (options.check !== true) await cleanBeforeBuild(context, engine);
   const directory =
     described.context.kind === "directory" ? described.context.path : context.settings.cwd;
   const identity = await readCacheIdentity(context, directory);
-  const cache = described.cache ?? (await planBuildCache(context, directory));
+  const cache = described.cache ?? (await planBuildCache(context, identity));
   const request = { ...described, ...(cache === undefined ? {} : { cache }) };
+  const logins = await readLogins(context, registriesOf(request, push), options.credentials);
+  await using engine = await openEngine(context, logins);
+  const tools = await openBuildTools(context, engine, choiceOf(context, options));
+  if (options.check !== true) await cleanBeforeBuild(context, engine);
 
   const { planOutput, resolveBackend } = await import("@molecule-ai/image-build");
   const wanted = request.output ?? {};
@@ -72,13 +75,22 @@ export async function buildImage(
 
   const result = await runBuild(
     context,
-    { engine, tools, backend, options },
+    { engine, tools, backend, logins },
     { ...request, output },
   );
   const published = push
     ? await publish(context, { engine, options, result, afterwards: plan.pushAfterwards })
     : [];
   return report(result, published);
+}
+
+/** References at the registries that the build itself speaks to. */
+function registriesOf({ tags, cache }: BuildOptions, push: boolean): string[] {
+  const cached = [...(cache?.imports ?? []), ...(cache?.exports ?? [])]
+    .filter(({ type }) => type === "registry")
+    .map(({ ref }) => ref);
+  const all = [...(push ? tags : []), ...cached];
+  return all.length > 0 ? all : [...tags];
 }
 
 /** Only buildx has checks: without another word it is taken for them. */
@@ -103,14 +115,13 @@ function definedOnly(output: BuildOutput): BuildOutput {
 /** What the environment says of a cache; undefined for none. */
 async function planBuildCache(
   context: CommandContext,
-  directory: string,
+  identity: CacheIdentity,
 ): Promise<BuildCache | undefined> {
   const { cacheSettingsFromEnv, planCache, probeLocalCache } =
     await import("@molecule-ai/image-build");
   const { env, homeDirectory } = context.settings;
   const settings = cacheSettingsFromEnv(env, { homeDir: homeDirectory });
   if (settings.mode === "off") return undefined;
-  const identity = await readCacheIdentity(context, directory);
   const hasLocal = settings.mode === "local" || settings.mode === "hybrid";
   const local = hasLocal
     ? await probeLocalCache(settings.local, identity.repositoryId)
@@ -128,13 +139,12 @@ async function runBuild(
     readonly engine: DockerEngine;
     readonly tools: BuildTools;
     readonly backend: BuildBackend;
-    readonly options: ImageBuildCommandOptions;
+    readonly logins: readonly RegistryLogin[];
   },
   request: BuildOptions,
 ): Promise<BuildResult> {
   const { createImageBuilder } = await import("@molecule-ai/image-build");
-  const { engine, tools, backend, options } = parts;
-  const logins = await readLogins(context, request.tags, options.credentials);
+  const { engine, tools, backend, logins } = parts;
   const builder = createImageBuilder({
     engine,
     backend,
