@@ -57,7 +57,8 @@ async function ensureOffline(run: EnsureRun): Promise<ResolvedImage> {
   return usePresent(run, newest.sha, newest.image);
 }
 
-function resolveHead(run: EnsureRun): Promise<Omit<Commit, "isPinned">> {
+/** Stage `head`: the commit that the request means. */
+export function resolveHead(run: EnsureRun): Promise<Omit<Commit, "isPinned">> {
   const { gitea, settings } = run.dependencies;
   const { url } = run.repository;
   return run.stage(
@@ -171,7 +172,7 @@ async function makeAlone(run: EnsureRun, commit: Commit): Promise<ResolvedImage 
 }
 
 /** A checkout of an earlier build whose files still are what its record says. */
-async function verifiedCheckout(run: EnsureRun, sha: string): Promise<Checkout | undefined> {
+export async function verifiedCheckout(run: EnsureRun, sha: string): Promise<Checkout | undefined> {
   const { store, settings } = run.dependencies;
   const found = await store.find(run.runtime, sha);
   if (found === undefined) return undefined;
@@ -215,7 +216,8 @@ function sayUndone(run: EnsureRun, sha: string): void {
   run.onEvent({ type: "undone", what: `checkout of ${run.runtime} at ${sha.slice(0, 12)}` });
 }
 
-function notOffline(run: EnsureRun, why: string): LocalBuildError {
+/** What is asked for cannot be had without the server. */
+export function notOffline(run: EnsureRun, why: string): LocalBuildError {
   return new LocalBuildError(
     "ERR_LOCAL_BUILD_OFFLINE",
     `Runtime ${run.runtime} cannot be started offline: ${why}.`,

@@ -15,3 +15,4 @@ export {
   type LocalBuildSettings,
   type LocalBuildTimeouts,
 } from "./settings.js";
+export type { TemplateCheckout } from "./template-checkout.js";

@@ -26,6 +26,7 @@ import { createHostLocks } from "./internal/host-lock.js";
 import { listLocalImages, type LocalImage } from "./local-images.js";
 import { createPushRecords } from "./push-record.js";
 import type { LocalBuildSettings } from "./settings.js";
+import { checkOutTemplate, type TemplateCheckout } from "./template-checkout.js";
 
 export interface LocalBuildOptions {
   readonly engine: DockerEngine;
@@ -68,6 +69,11 @@ export interface LocalBuildSource extends ImageSource, AsyncDisposable {
    * behind; an abort rejects with `signal.reason` once everything has stopped.
    */
   ensure(runtime: string, options?: EnsureImageOptions): Promise<ResolvedImage>;
+  /**
+   * The files of a commit of the template, fetched and proven as for a build; nothing is built. Throws
+   * as `ensure` does; an abort leaves nothing behind.
+   */
+  checkout(runtime: string, options?: EnsureImageOptions): Promise<TemplateCheckout>;
   /** The images this installation built, most recently used first. */
   images(options?: { readonly signal?: AbortSignal | undefined }): Promise<LocalImage[]>;
   /**
@@ -120,26 +126,31 @@ export function createLocalBuildSource(options: LocalBuildOptions): LocalBuildSo
     recorder: options.recorder,
   };
   const work = new SharedWork<ResolvedImage>();
+  const checkouts = new SharedWork<TemplateCheckout>();
+
+  const share = <T>(
+    shared: SharedWork<T>,
+    name: string,
+    asked: EnsureImageOptions,
+    body: (run: EnsureRun) => Promise<T>,
+  ): Promise<T> => {
+    const runtime = runtimes.require(name);
+    const follows = asked.ref === undefined;
+    const ref = asked.ref === undefined ? runtime.templateRef : parseTemplateRef(asked.ref, "ref");
+    const offline = asked.offline ?? false;
+    return shared.run(
+      JSON.stringify([name, ref ?? null, follows, offline]),
+      { signal: asked.signal, onEvent: asked.onEvent, subject: name },
+      (context) => body(new EnsureRun(dependencies, { runtime, ref, follows, offline }, context)),
+    );
+  };
 
   return {
-    async ensure(name, ensureOptions = {}) {
-      const runtime = runtimes.require(name);
-      const follows = ensureOptions.ref === undefined;
-      const ref =
-        ensureOptions.ref === undefined
-          ? runtime.templateRef
-          : parseTemplateRef(ensureOptions.ref, "ref");
-      const offline = ensureOptions.offline ?? false;
-      return work.run(
-        JSON.stringify([name, ref ?? null, follows, offline]),
-        { signal: ensureOptions.signal, onEvent: ensureOptions.onEvent, subject: name },
-        (context) =>
-          ensureImage(new EnsureRun(dependencies, { runtime, ref, follows, offline }, context)),
-      );
-    },
+    ensure: async (name, asked = {}) => share(work, name, asked, ensureImage),
+    checkout: async (name, asked = {}) => share(checkouts, name, asked, checkOutTemplate),
     async images({ signal } = {}) {
-      const { checkouts } = await store.list();
-      return listLocalImages({ engine, installId, checkouts, signal });
+      const known = await store.list();
+      return listLocalImages({ engine, installId, checkouts: known.checkouts, signal });
     },
     collect: (collectOptions) =>
       collect(
@@ -153,6 +164,8 @@ export function createLocalBuildSource(options: LocalBuildOptions): LocalBuildSo
         },
         collectOptions,
       ),
-    [Symbol.asyncDispose]: () => work[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([work[Symbol.asyncDispose](), checkouts[Symbol.asyncDispose]()]);
+    },
   };
 }
