@@ -53,8 +53,10 @@ function parseRepository(
   const url = hash === -1 ? text : text.slice(0, hash);
   const [, commit, subdirectory] =
     /^([0-9a-f]{40}|[0-9a-f]{64})(?::(.+))?$/.exec(hash === -1 ? "" : text.slice(hash + 1)) ?? [];
-  // A branch moves: what is built must be what was named.
-  if (commit === undefined) throw invalidOption(option, withoutUserinfo(text), COMMIT_HINT);
+  // A branch moves: what is built must be what was named. BuildKit takes other addresses for a file.
+  const isGit = !/^https?:/i.test(url) || url.endsWith(".git");
+  if (commit === undefined || !isGit)
+    throw invalidOption(option, withoutUserinfo(text), COMMIT_HINT);
   return { url, commit, subdirectory };
 }
 

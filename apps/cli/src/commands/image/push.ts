@@ -1,6 +1,7 @@
 import { runStage } from "@molecule-ai/core";
 import { openRegistries } from "../../compose-images.js";
 import { openEngine } from "../../compose.js";
+import { CliError } from "../../errors.js";
 import type { CommandResult } from "../../output/reporter.js";
 import { formatFields } from "../../output/table.js";
 import { requireLocal } from "../../remote/require-server.js";
@@ -16,11 +17,12 @@ export async function push(
   const { formatImageReference, parseImageReference } = await import("@molecule-ai/registry-mode");
   const tags = images.map((image) => {
     const reference = parseImageReference(image);
-    return formatImageReference(
-      reference.tag === undefined && reference.digest === undefined
-        ? { ...reference, tag: "latest" }
-        : reference,
-    );
+    if (reference.digest !== undefined) {
+      throw new CliError("ERR_CLI_USAGE", `${image} is named by a digest and cannot be pushed`, {
+        hint: "Push a tag of it; `image promote` copies by digest from registry to registry.",
+      });
+    }
+    return formatImageReference({ ...reference, tag: reference.tag ?? "latest" });
   });
   await using registries = await openRegistries(context, tags, options.credentials);
   await using engine = await openEngine(context);
