@@ -11,6 +11,7 @@ import { findAgentAddress, listenForAgents } from "./host/agent-listener.js";
 import { adoptWorkspaces } from "./host/adopt-workspaces.js";
 import { createHostLink } from "./host/create-host-link.js";
 import type { HostLink } from "./host/host.js";
+import { readAdmissionPolicy } from "./host/host-trust.js";
 import { readInstallId } from "./install-id.js";
 import { createLogger } from "./logger.js";
 import { startLoops } from "./loops/start-loops.js";
@@ -84,6 +85,8 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     return closeAll(owned);
   };
   try {
+    // First of all: a server that was told to admit by a policy does nothing without it.
+    const policy = await readAdmissionPolicy(config);
     let store = parts.store;
     if (store === undefined) {
       store = await openStore({ ...config, logger });
@@ -108,7 +111,7 @@ export async function openServer(config: ServerConfig, parts: ServerParts = {}):
     let connect: (port: number) => void = () => undefined;
     let host = parts.host;
     if (host === undefined) {
-      const link = createHostLink({ config, installId, redactor, clock, logger });
+      const link = createHostLink({ config, installId, policy, redactor, clock, logger });
       owned.push(link);
       connect = (port) => link.connect({ port });
       host = link;

@@ -50,6 +50,8 @@ export interface ServerConfig {
   readonly operationConcurrency: number;
   /** Operations of one runtime that run at once on one engine. */
   readonly runtimeConcurrency: number;
+  /** File with the policy that images must satisfy before a workspace starts. */
+  readonly admissionPolicyFile: string | undefined;
   readonly orphanSweep: (typeof ORPHAN_SWEEPS)[number];
   /** Events, finished operations and build logs older than this are dropped. */
   readonly retentionDays: number;
@@ -136,6 +138,7 @@ const schema = z.object({
     .optional(),
   MOLECULE_OPERATION_CONCURRENCY: integer(1, 256).default(8),
   MOLECULE_RUNTIME_CONCURRENCY: integer(1, 256).default(4),
+  MOLECULE_ADMISSION_POLICY: absolutePath.optional(),
   MOLECULE_ORPHAN_SWEEP: z
     .enum(ORPHAN_SWEEPS, { error: `must be one of ${ORPHAN_SWEEPS.join(", ")}` })
     .default("on"),
@@ -191,6 +194,7 @@ export function serverConfigFromEnv(
     trustProxy: splitList(data.MOLECULE_TRUST_PROXY ?? ""),
     operationConcurrency: data.MOLECULE_OPERATION_CONCURRENCY,
     runtimeConcurrency: data.MOLECULE_RUNTIME_CONCURRENCY,
+    admissionPolicyFile: data.MOLECULE_ADMISSION_POLICY,
     orphanSweep: data.MOLECULE_ORPHAN_SWEEP,
     retentionDays: data.ACTIVITY_RETENTION_DAYS,
     advertiseUrl: data.MOLECULE_ADVERTISE_URL,

@@ -5,11 +5,10 @@ import {
   createJsonSchemaTransform,
   createJsonSchemaTransformObject,
 } from "fastify-type-provider-zod";
-import { readFileSync } from "node:fs";
 import { STATUS_CODES } from "node:http";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { App } from "./app.js";
+import { readVersion } from "./version.js";
 
 const DOCS_PATH = "/docs";
 
@@ -40,7 +39,7 @@ export async function registerOpenapi(app: App): Promise<void> {
         description:
           "Keeps a fleet of agent workspaces in the state people asked for.\n\n" +
           "Everything that is not a success is an `Error`: `{error, code, hint?, details?}`.",
-        version: packageVersion(),
+        version: readVersion(),
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
       servers: [{ url: "/" }],
@@ -162,9 +161,4 @@ function securityOf(route: RouteOptions): Record<string, string[]>[] {
     default:
       return access satisfies never;
   }
-}
-
-function packageVersion(): string {
-  const path = fileURLToPath(import.meta.resolve("@molecule-ai/server/package.json"));
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(path, "utf8"))).version;
 }

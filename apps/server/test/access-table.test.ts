@@ -39,6 +39,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   "GET /workspaces/:id": OPEN,
   "PATCH /workspaces/:id": WORKSPACE,
   "DELETE /workspaces/:id": ADMIN,
+  "GET /workspaces/:id/why": WORKSPACE,
   "GET /workspaces/:id/state": AGENT,
   "POST /workspaces/:id/restart": WORKSPACE,
   "POST /workspaces/:id/pause": WORKSPACE,

@@ -132,7 +132,8 @@ describe.skipIf(found.skip !== undefined)(
           provisioner,
           images,
           settings,
-          inDocker: false,
+          provenanceOf: () => Promise.resolve(undefined),
+        inDocker: false,
         },
         async up() {
           const { id, url } = await provisioner.up({

@@ -4,6 +4,7 @@ import type {
   PublicWorkspaceView,
   WhyView,
   WorkspaceView,
+  WorkspaceWhyView,
 } from "./workspace-view.js";
 
 /** The part of an operation that tells why a workspace is what it is. */
@@ -62,6 +63,30 @@ export function toOwnWorkspaceView(
     host_id: row.hostId,
     provision_started_at: toMoment(row.provisionStartedAt),
     removed_at: toMoment(row.removedAt),
+    admission: row.admission,
+    why: toWhyView(row, last),
+  };
+}
+
+export function toWorkspaceWhyView(
+  row: WorkspaceRow,
+  last: LastOperation | undefined,
+): WorkspaceWhyView {
+  return {
+    id: row.id,
+    name: row.name,
+    runtime: row.runtime,
+    status: row.status,
+    tier: row.tier,
+    tier_applied: row.tierApplied,
+    image: row.imageRef,
+    image_id: row.imageId,
+    runtime_image_digest: row.imageDigest,
+    image_revision: row.imageRevision,
+    image_tree: row.imageTree,
+    host_id: row.hostId,
+    provenance: row.imageProvenance,
+    admission: row.admission,
     why: toWhyView(row, last),
   };
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { WORKSPACE_STATUSES } from "../state/workspace-status.js";
+import { admissionView } from "./admission-view.js";
+import { provenanceView } from "./provenance-view.js";
 
 const moment = z.iso.datetime({ offset: true });
 
@@ -62,6 +64,7 @@ export const ownWorkspaceView = publicWorkspaceView
     host_id: z.string().nullable(),
     provision_started_at: moment.nullable(),
     removed_at: moment.nullable(),
+    admission: admissionView.nullable().describe("What was said of the image of its last start."),
     why: whyView,
   })
   .meta({ id: "OwnWorkspace" });
@@ -79,6 +82,32 @@ export const workspaceView = ownWorkspaceView
     provision_timeout_ms: z.int().optional(),
   })
   .meta({ id: "Workspace" });
+
+/** Why a workspace is what it is, and runs what it runs: `GET /workspaces/:id/why`. */
+export const workspaceWhyView = ownWorkspaceView
+  .pick({
+    id: true,
+    name: true,
+    runtime: true,
+    status: true,
+    tier: true,
+    tier_applied: true,
+    image: true,
+    runtime_image_digest: true,
+    image_revision: true,
+    image_tree: true,
+    host_id: true,
+    admission: true,
+    why: true,
+  })
+  .extend({
+    image_id: z.string().nullable(),
+    provenance: provenanceView
+      .nullable()
+      .describe("Null for an image that the fleet did not build."),
+  })
+  .meta({ id: "WorkspaceWhy" });
+export type WorkspaceWhyView = z.infer<typeof workspaceWhyView>;
 export type WhyView = z.infer<typeof whyView>;
 export type OwnWorkspaceView = z.infer<typeof ownWorkspaceView>;
 export type PublicWorkspaceView = z.infer<typeof publicWorkspaceView>;

@@ -1,4 +1,5 @@
 import { describeFailure, type Clock, type Redactor } from "@molecule-ai/core";
+import type { AdmissionPolicy } from "@molecule-ai/image-trust";
 import type { ServerConfig } from "../config.js";
 import { ServerError } from "../errors.js";
 import type { Logger } from "../logger.js";
@@ -9,6 +10,8 @@ import { readHostSettings } from "./host-settings.js";
 export interface HostLinkOptions {
   readonly config: ServerConfig;
   readonly installId: string;
+  /** What images must be; undefined when nothing was said. */
+  readonly policy: AdmissionPolicy | undefined;
   readonly redactor: Redactor;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -1,4 +1,5 @@
 import type { DockerEngine } from "@molecule-ai/docker-engine";
+import type { Provenance } from "@molecule-ai/image-trust";
 import type { PlanSettings, Provisioner, WorkspaceBackend } from "@molecule-ai/provisioner-core";
 import type { ImageSource } from "@molecule-ai/registry-mode";
 
@@ -10,6 +11,8 @@ export interface Host {
   readonly backend: WorkspaceBackend;
   readonly provisioner: Provisioner;
   readonly images: ImageSource;
+  /** How an image came to be; undefined for one that was not built here. */
+  provenanceOf(imageId: string): Promise<Provenance | undefined>;
   readonly settings: PlanSettings;
   /** This process is a container on the network of the workspaces. */
   readonly inDocker: boolean;

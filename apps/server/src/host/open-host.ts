@@ -8,6 +8,7 @@ import {
 } from "@molecule-ai/provisioner-core";
 import type { ImageSource } from "@molecule-ai/registry-mode";
 import type { HostLinkOptions } from "./create-host-link.js";
+import { createHostTrust, type HostTrust } from "./host-trust.js";
 import type { HostSettings } from "./host-settings.js";
 import type { Host } from "./host.js";
 
@@ -42,18 +43,29 @@ export async function openHost(options: OpenHostOptions): Promise<OpenHost> {
       redactor,
       ...(inDocker ? { agentAddress: "network", sharesFilesystem: false } : {}),
     });
-    const images = await openImages(engine, options, plan);
+    const trust = createHostTrust({ ...options, engine });
+    const images = await openImages(engine, options, plan, trust);
     closeImages = images.close;
     const provisioner = createProvisioner({
       backend,
       imageSource: images.source,
       settings: plan,
       ensureImage: createImagePuller({ engine, platform: plan.platform, clock }),
+      admission: trust.admission,
       clock,
       redactor,
     });
     return {
-      host: { id, engine, backend, provisioner, images: images.source, settings: plan, inDocker },
+      host: {
+        id,
+        engine,
+        backend,
+        provisioner,
+        images: images.source,
+        provenanceOf: trust.provenanceOf,
+        settings: plan,
+        inDocker,
+      },
       async [Symbol.asyncDispose]() {
         await images.close();
         await engine[Symbol.asyncDispose]();
@@ -103,6 +115,7 @@ async function openImages(
   engine: DockerEngine,
   options: OpenHostOptions,
   plan: PlanSettings,
+  { recorder }: HostTrust,
 ): Promise<OpenImages> {
   const { clock, redactor, config } = options;
   const { registry, runtimes, pins, platform } = plan;
@@ -148,6 +161,7 @@ async function openImages(
     }),
     platform,
     giteaSettings,
+    recorder,
     redactor,
     clock,
   });

@@ -1,6 +1,6 @@
 import type { JsonObject } from "@molecule-ai/core";
-import type { UpResult } from "@molecule-ai/provisioner-core";
 import type { Tokens } from "../access/tokens.js";
+import type { AdmissionView } from "../api/admission-view.js";
 import type { Database } from "../store/database.js";
 import type { NewEvent } from "../store/events.js";
 import { patchWorkspace, transition } from "../store/workspaces.js";
@@ -27,13 +27,15 @@ export async function finishStart(
   const { id: operationId, workspaceId: id } = operation;
   await endOpenBuilds(tx, operationId, ending.state === "succeeded" ? "succeeded" : ending.state);
   const common = { workspaceId: id, operationId, actor: "system:worker" };
+  const told = verdictEvents(result?.verdict).map((event) => ({ ...common, ...event }));
   if (ending.state === "succeeded") {
     if (result?.kind !== "started") return [];
     await tokens.revokeAllBut(tx, id, operationId);
-    const isOnline = await writeStarted(tx, id, result.result, hasNext);
-    if (!isOnline) return [];
+    const isOnline = await writeStarted(tx, id, result, hasNext);
+    if (!isOnline) return told;
     const { url, tier, image } = result.result;
     return [
+      ...told,
       {
         ...common,
         type: "WORKSPACE_ONLINE",
@@ -41,11 +43,12 @@ export async function finishStart(
       },
     ];
   }
+  if (result?.verdict !== undefined) await patchWorkspace(tx, id, { admission: result.verdict });
   // A container that an interrupted run of this very operation left may use one of its tokens; only
   // what failed by itself has taken back all it did.
   if (operation.attempt <= operation.retries + 1)
     await tokens.revokeOfOperation(tx, id, operationId);
-  if (hasNext) return [];
+  if (hasNext) return told;
   const isRunning = result?.kind === "not-started" && result.isRunning;
   const wasCancelled = ending.state === "cancelled";
   const lastSampleError = ending.error.message;
@@ -64,20 +67,33 @@ export async function finishStart(
       type: "WORKSPACE_ONLINE",
       payload: { source: "restore" },
     };
-    return [...(wasCancelled ? [] : [failed]), ...(restored === undefined ? [] : [online])];
+    return [
+      ...told,
+      ...(wasCancelled ? [] : [failed]),
+      ...(restored === undefined ? [] : [online]),
+    ];
   }
   if (wasCancelled && operation.kind === "resume") {
     const paused = await transition(tx, id, "pause");
     return paused === undefined ? [] : [{ ...common, type: "WORKSPACE_PAUSED", payload: {} }];
   }
-  return (await writeFailed(tx, id, { lastSampleError, wasCancelled })) ? [failed] : [];
+  const isFailed = await writeFailed(tx, id, { lastSampleError, wasCancelled });
+  return isFailed ? [...told, failed] : told;
+}
+
+/** Only what is worth a person's look. */
+function verdictEvents(verdict: AdmissionView | undefined): Pick<NewEvent, "type" | "payload">[] {
+  if (verdict === undefined || verdict.decision === "allowed") return [];
+  const type = verdict.decision === "warned" ? "ADMISSION_WARNED" : "ADMISSION_REFUSED";
+  const { image, tier, findings } = verdict;
+  return [{ type, payload: { image, tier, findings } }];
 }
 
 /** True when the workspace became online by it. */
 async function writeStarted(
   tx: Database,
   id: string,
-  result: UpResult,
+  { result, provenance, verdict }: Extract<StartResult, { readonly kind: "started" }>,
   hasNext: boolean,
 ): Promise<boolean> {
   const { image } = result;
@@ -91,6 +107,8 @@ async function writeStarted(
     imageId: image.imageId,
     imageRevision: image.revision ?? null,
     imageTree: image.tree ?? null,
+    imageProvenance: provenance ?? null,
+    admission: verdict ?? null,
     lastSampleError: "",
   };
   if (hasNext) {

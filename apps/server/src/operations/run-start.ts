@@ -1,5 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { UpResult } from "@molecule-ai/provisioner-core";
+import type { AdmissionView } from "../api/admission-view.js";
+import { toProvenanceView, type ProvenanceView } from "../api/provenance-view.js";
 import { ServerError } from "../errors.js";
 import type { Host } from "../host/host.js";
 import { workspaces } from "../store/schema.js";
@@ -11,12 +13,24 @@ import type { OperationRow, RunContext } from "./operation.js";
 import type { RunnerContext } from "./runner-context.js";
 import { toSafeFailure } from "./safe-failure.js";
 import { gatherSpec } from "./start-spec.js";
+import { verdictOfRefusal, verdictOfStart } from "./start-verdict.js";
 
 /** What a start came to, for the transaction that ends its operation. */
 export type StartResult =
-  | { readonly kind: "started"; readonly result: UpResult }
+  | {
+      readonly kind: "started";
+      readonly result: UpResult;
+      /** How its image came to be, where that is known. */
+      readonly provenance: ProvenanceView | undefined;
+      readonly verdict: AdmissionView | undefined;
+    }
   /** Nothing new was started; `isRunning` says that the agent runs as before. */
-  | { readonly kind: "not-started"; readonly isRunning: boolean };
+  | {
+      readonly kind: "not-started";
+      readonly isRunning: boolean;
+      /** When its image was refused. */
+      readonly verdict?: AdmissionView | undefined;
+    };
 
 /**
  * Provision, restart and resume: one way from the row of a workspace to an agent that answers. What
@@ -52,18 +66,38 @@ export async function runStart(
       imageRef: result.image.ref,
       revision: result.image.revision,
     });
-    report({ kind: "started", result });
+    report({
+      kind: "started",
+      result,
+      provenance: await findProvenance(context, host, result.image.imageId),
+      verdict: verdictOfStart(result, clock),
+    });
     return result;
   } catch (error) {
     await builds.close({ state: run.signal.aborted ? "cancelled" : "failed" });
     const isRunning = await isAgentRunning(host, id).catch(() => false);
-    report({ kind: "not-started", isRunning });
+    report({ kind: "not-started", isRunning, verdict: verdictOfRefusal(error, clock) });
     run.signal.throwIfAborted();
     const failure = toSafeFailure(error);
     if (failure !== error) {
       logger.error({ err: error, operationId, workspaceId: id }, "a workspace was not started");
     }
     throw failure;
+  }
+}
+
+/** A workspace runs without it too. */
+async function findProvenance(
+  { logger }: RunnerContext,
+  host: Host,
+  imageId: string,
+): Promise<ProvenanceView | undefined> {
+  try {
+    const provenance = await host.provenanceOf(imageId);
+    return provenance && toProvenanceView(provenance);
+  } catch (error) {
+    logger.warn({ err: error, imageId }, "the provenance of an image cannot be read");
+    return undefined;
   }
 }
 

@@ -1,9 +1,18 @@
 import { z } from "zod";
 import { errorBody } from "../api/error-body.js";
-import { toOwnWorkspaceView, toPublicWorkspaceView } from "../api/to-workspace-view.js";
+import {
+  toOwnWorkspaceView,
+  toPublicWorkspaceView,
+  toWorkspaceWhyView,
+} from "../api/to-workspace-view.js";
 import { stateAnswer, stateGoneAnswer } from "../api/workspace-answers.js";
 import { listWorkspacesQuery, MOST_LISTED, workspaceParams } from "../api/workspace-query.js";
-import { ownWorkspaceView, publicWorkspaceView, workspaceView } from "../api/workspace-view.js";
+import {
+  ownWorkspaceView,
+  publicWorkspaceView,
+  workspaceView,
+  workspaceWhyView,
+} from "../api/workspace-view.js";
 import { requireAgent } from "../access/require-agent.js";
 import type { App } from "../app.js";
 import type { ServerContext } from "../server-context.js";
@@ -74,6 +83,24 @@ export function registerWorkspaceReading(app: App, context: ServerContext): void
         caller.kind === "admin" ||
         (caller.kind === "workspace" && caller.workspaceId === found.row.id);
       return isOwner ? toOwnWorkspaceView(found.row, found.last) : toPublicWorkspaceView(found.row);
+    },
+  );
+
+  app.get(
+    "/workspaces/:id/why",
+    {
+      config: { access: "workspace" },
+      schema: {
+        tags: ["workspaces"],
+        summary: "Why a workspace is in its status, and where what it runs is from",
+        params: workspaceParams,
+        response: { 200: workspaceWhyView, 404: errorBody },
+      },
+    },
+    async ({ params }) => {
+      const found = await findWorkspace(store.db, params.id);
+      if (found === undefined) throw workspaceNotFound(params.id);
+      return toWorkspaceWhyView(found.row, found.last);
     },
   );
 

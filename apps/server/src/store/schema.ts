@@ -19,6 +19,8 @@ import {
   type AnyPgColumn,
 } from "drizzle-orm/pg-core";
 import type { JsonObject, JsonValue } from "@molecule-ai/core";
+import type { AdmissionView } from "../api/admission-view.js";
+import type { ProvenanceView } from "../api/provenance-view.js";
 import { OPERATION_KINDS, OPERATION_STATES } from "../state/operation-state.js";
 import { WORKSPACE_STATUSES } from "../state/workspace-status.js";
 
@@ -86,6 +88,10 @@ export const workspaces = pgTable(
     imageId: text("image_id"),
     imageRevision: text("image_revision"),
     imageTree: text("image_tree"),
+    /** How its image came to be; undefined when nobody wrote it down. */
+    imageProvenance: jsonb("image_provenance").$type<ProvenanceView>(),
+    /** What was said of the image of its last start, also when that was refused. */
+    admission: jsonb("admission").$type<AdmissionView>(),
     /** Which engine it lives on; undefined until a worker took its first operation. */
     hostId: text("host_id"),
     provisionStartedAt: moment("provision_started_at"),

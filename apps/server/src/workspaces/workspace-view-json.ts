@@ -43,6 +43,7 @@ const fields: ViewFields = {
   host_id: w.hostId,
   provision_started_at: w.provisionStartedAt,
   removed_at: w.removedAt,
+  admission: w.admission,
   awareness_namespace: w.awarenessNamespace,
   workspace_dir: w.workspaceDir,
   budget_limit: w.budgetLimit,

@@ -1,9 +1,11 @@
 import { runStage, systemClock, type EventSink, type Stage } from "@molecule-ai/core";
 import type { DockerEngine, ImageInfo } from "@molecule-ai/docker-engine";
+import type { Provenance } from "@molecule-ai/image-trust";
 import {
   createProvisioner,
   provisionerSettingsFromEnv,
   WorkspaceError,
+  type Admission,
   type PlanSettings,
   type StartOptions,
   type WorkspaceBackend,
@@ -57,6 +59,8 @@ export interface MemoryHost extends HostLink {
   readonly workspaces: ReadonlyMap<string, MemoryWorkspace>;
   /** Storage that is there, by workspace: path → content. */
   readonly storage: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
+  /** How images came to be, by id. */
+  readonly provenances: Map<string, Provenance>;
   /** Runs `script` before every step of that kind, until the result is called. */
   before(point: MemoryHostPoint, script: MemoryHostScript): () => void;
   /** The process of a workspace ends by itself. */
@@ -74,6 +78,8 @@ export interface MemoryHostOptions {
   readonly hostId?: string | undefined;
   readonly installId?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Asked before every start; default: nobody is. */
+  readonly admission?: Admission | undefined;
 }
 
 /**
@@ -93,6 +99,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
   };
   const workspaces = new Map<string, MemoryWorkspace>();
   const storage = new Map<string, Map<string, Uint8Array>>();
+  const provenances = new Map<string, Provenance>();
   const logs = new Map<string, string[]>();
   /** Images that are on the engine, by reference and by id. */
   const present = new Set<string>();
@@ -405,12 +412,14 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
     }),
     backend,
     images,
+    provenanceOf: (imageId) => Promise.resolve(provenances.get(imageId)),
     settings,
     inDocker: false,
     provisioner: createProvisioner({
       backend,
       imageSource: images,
       settings,
+      admission: options.admission,
       createProbe: () => ({
         async ask(url, signal) {
           const id = [...workspaces].find(([, found]) => found.url === url)?.[0] ?? "";
@@ -426,6 +435,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
     host,
     workspaces,
     storage,
+    provenances,
     require: () => host,
     connected: () => Promise.resolve(host),
     ping: () => (isConnected ? Promise.resolve() : Promise.reject(unavailable())),
