@@ -45,10 +45,16 @@ async function writeContext(directory: string): Promise<void> {
   }
 }
 
+/** Writes that much noise and compresses it: work of a known size, as installing packages is. */
+function noise(name: string, mib: number): string {
+  return `RUN dd if=/dev/urandom of=/${name} bs=1M count=${mib} 2>/dev/null && gzip -k /${name}`;
+}
+
 function dockerfile(base: string, nonce: string): string {
   return [
     `FROM ${base}`,
-    `RUN echo ${nonce} && dd if=/dev/urandom of=/data bs=1M count=8 2>/dev/null && gzip -k /data`,
+    `ENV NONCE=${nonce}`,
+    ...["one", "two", "three"].map((name) => noise(name, 24)),
     "COPY src /src",
     "RUN find /src -type f | xargs sha256sum > /sums",
     "",
@@ -128,7 +134,7 @@ export const buildxCold: Scenario = {
   title: "the same, no step cached",
   against: "the same",
   target: 1.03,
-  iterations: 12,
+  iterations: 6,
   unavailable: withoutBuildx,
   prepare: () => compareBuildx("cold"),
 };
@@ -212,9 +218,7 @@ async function compareSharing(): Promise<Comparison> {
     const base = `${registry.host}/${uniqueName("base")}:1`;
     await pushImage(rig.socketPath, await busyboxImage(rig.socketPath), base, auth);
     const template = (nonce: string): string => {
-      const noise = (name: string): string =>
-        `RUN dd if=/dev/urandom of=/${name} bs=1M count=8 2>/dev/null && gzip -k /${name}`;
-      const steps = ["ONE", "TWO", "THREE"].map(noise);
+      const steps = ["one", "two", "three"].map((name) => noise(name, 8));
       return [`FROM ${base}`, `ENV NONCE=${nonce}`, ...steps, "COPY . /app", ""].join("\n");
     };
     const repository = await gitea.createRepository({
