@@ -98,8 +98,11 @@ describe.skipIf(found.skip !== undefined)("image", () => {
       const { exitCode, last } = await json(
         [
           ..."image build app --target first -f Dockerfile.other --log-file out.log".split(" "),
-          ...["--tag", ref, "--build-arg", "WORD=hello", "--build-arg", "HERE"],
-          ...["--label", "team=agents", "--label", label],
+          ..."--build-arg WORD=hello --build-arg HERE --label team=agents".split(" "),
+          "--label",
+          label,
+          "--tag",
+          ref,
         ],
         { HERE: "there" },
       );
@@ -154,7 +157,8 @@ describe.skipIf(found.skip !== undefined)("image", () => {
         const { exitCode, last, all } = await json(
           [
             ..."image build secret --secret id=one,env=ONE --secret id=two,src=two".split(" "),
-            ...["--tag", localName()],
+            "--tag",
+            localName(),
           ],
           { ONE: "s3cret-one", MOLECULE_BUILDX_PATH: buildx.file ?? "" },
         );
