@@ -55,6 +55,10 @@ export const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_RUNTIME_REF_INVALID: "usage",
   ERR_RUNTIME_UNKNOWN: "notFound",
 
+  ERR_DOCKERFILE_BINARY: "usage",
+  ERR_DOCKERFILE_TARGET: "usage",
+  ERR_DOCKERFILE_TOO_LARGE: "usage",
+
   ERR_HOST_CONFIG_ACCESS_INVALID: "usage",
   ERR_HOST_CONFIG_BIND_INVALID: "usage",
   ERR_HOST_CONFIG_PATH_FORBIDDEN: "refused",

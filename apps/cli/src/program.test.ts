@@ -43,12 +43,15 @@ describe("grammar", () => {
     ["cp", "a", "w:/b"],
     ["build", "hello"],
     ["images"],
+    ["inventory", "hello"],
     ["gc"],
     ["sweep"],
     ["tiers"],
     ["doctor"],
     ["login"],
     ["logout"],
+    ["why", "w"],
+    ["rebuild", "hello"],
   ])("%s takes --json", async (...argv) => {
     const [command, ...rest] = argv;
     expect(await parse(...argv)).toMatchObject({ name: command, json: false });
@@ -68,6 +71,9 @@ describe("grammar", () => {
     ["image builder ls"],
     ["image builder inspect", "b"],
     ["image builder rm", "b", "c"],
+    ["trust sign", "r"],
+    ["trust attest", "r"],
+    ["trust verify", "r"],
   ])("%s takes --json", async (command, ...rest) => {
     const words = command.split(" ");
     expect(await parse(...words, ...rest)).toMatchObject({ name: command, json: false });
@@ -115,6 +121,8 @@ describe("grammar", () => {
     ["gc", "--max-size", "x"],
     ["sweep", "--grace", "x"],
     ["tiers", "9"],
+    ["inventory", "x", "--format", "xml"],
+    ["inventory", "x", "--findings-threshold", "some"],
     ["image", "build", "--timeout", "x"],
     ["image", "build", "--source-date-epoch", "x"],
     ["image", "gc", "--older-than", "x"],

@@ -26,6 +26,8 @@ export interface OptionShape {
 const OPERANDS: Readonly<Record<string, OperandKind>> = {
   workspace: "workspaces",
   runtime: "runtimes",
+  "runtime|path": "paths",
+  "runtime|directory": "paths",
   source: "paths",
   shell: "shells",
   context: "directories",

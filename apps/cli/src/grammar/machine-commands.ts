@@ -3,6 +3,7 @@ import { parseDuration } from "../options/duration.js";
 import { parseTier } from "../options/tier.js";
 import { parseWholeNumber } from "../options/whole-number.js";
 import { SHELLS } from "../completion/shells.js";
+import { addInventoryCommand } from "./inventory-command.js";
 import { JSON_OPTION, type Program, type RunCommand } from "./program-parts.js";
 
 /** Images, tidying up, and the machine itself. */
@@ -52,6 +53,8 @@ export function addMachineCommands(program: Program, run: RunCommand): void {
         (await import("../commands/collect.js")).collect(context, options),
       ),
     );
+
+  addInventoryCommand(program, run);
 
   program.commandsGroup("This machine:");
 

@@ -36,8 +36,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     splitting: true,
     silent: true,
     banner: { js: BANNER },
-    noExternal: [/^(?!.*\.node$)/],
-    external: [/\.node$/],
+    // What was compiled for the machine stays outside, and what a library can do without.
+    noExternal: [/^(?!.*\/build\/.*\.node$|xmlbuilder2$)/],
+    external: [/\/build\/.*\.node$/, "xmlbuilder2"],
     esbuildOptions(options) {
       options.conditions = ["@molecule-ai/source"];
       options.logLevel = "error";
