@@ -1,12 +1,13 @@
 import { Command, Help } from "@commander-js/extra-typings";
-import { readFileSync } from "node:fs";
 import { addImageCommands } from "./grammar/image-commands.js";
 import { addMachineCommands } from "./grammar/machine-commands.js";
 import { addServerOptions, type RunCommand } from "./grammar/program-parts.js";
 import { addServerCommands } from "./grammar/server-commands.js";
+import { addTrustCommands } from "./grammar/trust-commands.js";
 import { addInsideCommands, addWorkspaceCommands } from "./grammar/workspace-commands.js";
 import type { Writers } from "./output/reporter.js";
 import type { ServerChoice } from "./remote/server-address.js";
+import { readVersion } from "./version.js";
 
 export const PROGRAM_NAME = "molecule-provisioner";
 
@@ -64,13 +65,8 @@ export function createProgram(options: ProgramOptions): Command {
   addInsideCommands(program, run);
   addMachineCommands(program, run);
   addImageCommands(program, run);
+  addTrustCommands(program, run);
   addServerCommands(program, run);
   addServerOptions(program);
   return program;
-}
-
-function readVersion(): string {
-  // One level up from src/program.ts and from dist/<chunk>.js alike.
-  const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,78 +1,35 @@
-import type { AdmissionVerdict, Provenance } from "@molecule-ai/image-trust";
-import { openMachine } from "../compose.js";
-import { openRegistryClient } from "../compose-registry.js";
-import { openGate, openProvenanceStore } from "../compose-trust.js";
+import { openFleet } from "../fleet/open-fleet.js";
+import type { WhyProvenance, WorkspaceWhy } from "../fleet/workspace-why.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
 import { formatFields } from "../output/table.js";
 import type { CommandContext } from "../run-command.js";
 
-/** Why a workspace runs what it runs. */
-export interface WhyFacts {
-  readonly id: string;
-  readonly name: string;
-  readonly tier: number;
-  readonly image: string;
-  readonly imageId: string;
-  readonly digest: string | undefined;
-  readonly source: string | undefined;
-  readonly revision: string | undefined;
-  readonly provenance: Provenance | undefined;
-  /** By the policy of now. */
-  readonly verdict: AdmissionVerdict;
-}
-
 /** `why`: where the image of a workspace is from, who built it from what, and what the policy says. */
 export async function why(context: CommandContext, query: string): Promise<CommandResult> {
-  await using machine = await openMachine(context);
-  const { signal } = context;
-  const workspace = await machine.find(query, signal);
-  const { image, spec } = await machine.backend.recall(workspace.id, { signal });
-  await using registry = await openRegistryClient(context);
-  const gate = await openGate(context, machine, registry);
-  const { readProvenance } = await import("@molecule-ai/image-trust");
-  const kept = await (await openProvenanceStore(context)).read(image.imageId);
-  const tier = asTier(workspace.tier);
-  const isNamed = spec.image !== undefined && spec.image !== "";
-  const facts: WhyFacts = {
-    id: workspace.id,
-    name: workspace.name,
-    tier,
-    image: image.ref,
-    imageId: image.imageId,
-    digest: image.digest,
-    source: image.source,
-    revision: image.revision,
-    provenance: kept && readProvenance(kept.predicateType, kept.predicate),
-    verdict: await gate.judge({ tier, image, isNamed, signal }),
-  };
+  await using fleet = await openFleet(context);
+  const facts = await fleet.explain(await fleet.find(query));
   return { data: { ...facts }, text: (style) => formatWhy(facts, style) };
 }
 
-function asTier(tier: number): 1 | 2 | 3 | 4 {
-  return tier === 1 || tier === 3 || tier === 4 ? tier : 2;
-}
-
-export function formatWhy(facts: WhyFacts, style: Style): string {
+export function formatWhy(facts: WorkspaceWhy, style: Style): string {
   const { provenance, verdict } = facts;
   const fields: (readonly [string, string | undefined])[] = [
-    ["workspace", `${facts.name} (${facts.id}), tier ${facts.tier}`],
+    ["workspace", `${facts.name} (${facts.id}), tier ${facts.tier}, ${facts.status}`],
+    ["because", facts.why],
     ["image", facts.image],
     ["image id", facts.imageId],
     ["digest", facts.digest],
-    ["source", facts.source],
+    ["source", facts.source ?? provenance?.repository],
     ["commit", facts.revision],
-    ["built by", provenance?.builder],
+    ["built by", provenance?.builder ?? "not known"],
     ["built", provenance?.finishedAt],
-    [
-      "from",
-      provenance?.dependencies
-        .map(({ uri, digest }) => [uri, digest].filter(Boolean).join(" "))
-        .join("\n"),
-    ],
-    ["admission", verdict.decision],
-    ["rules that hold", verdict.passed.join(", ")],
-    ...verdict.findings.map(
+    ["from", provenance && basesOf(provenance).join("\n")],
+    ["admission", verdict?.decision ?? "nobody was asked"],
+    ["asked of", verdict?.image === facts.image ? undefined : verdict?.image],
+    ["asked at", verdict?.at],
+    ["rules that hold", verdict?.passed.join(", ")],
+    ...(verdict?.findings ?? []).map(
       ({ rule, effect, message, remedy }) =>
         [`rule ${rule}`, `${effect}: ${message}\n${remedy}`] as const,
     ),
@@ -81,4 +38,28 @@ export function formatWhy(facts: WhyFacts, style: Style): string {
     fields.filter((field): field is readonly [string, string] => Boolean(field[1])),
     style.strong,
   );
+}
+
+/** One line: who built it, from what, and whether it may start. */
+export function summarizeWhy({ provenance, verdict }: WorkspaceWhy): string | undefined {
+  const parts = [
+    ...(provenance === undefined
+      ? []
+      : [
+          `built by ${provenance.builder}`,
+          `commit ${provenance.commit?.slice(0, 12) ?? "not known"}`,
+          `from ${basesOf(provenance).join(", ") || "no base"}`,
+        ]),
+    ...(verdict === undefined
+      ? []
+      : [[verdict.decision, ...verdict.findings.map(({ rule }) => `rule ${rule}`)].join(" ")]),
+  ];
+  return parts.length === 0 ? undefined : parts.join("; ");
+}
+
+/** Its base images, each with what it turned out to be. */
+function basesOf({ dependencies }: WhyProvenance): string[] {
+  return dependencies
+    .filter(({ uri }) => !uri.startsWith("git+"))
+    .map(({ uri, digest }) => [uri.replace(/^docker:\/\//, ""), digest].filter(Boolean).join(" "));
 }

@@ -9,6 +9,7 @@ import type {
 } from "@molecule-ai/provisioner-core";
 import type { ResolvedImage } from "@molecule-ai/registry-mode";
 import type { SpecOptions } from "../grammar/spec-command.js";
+import type { WorkspaceWhy } from "./workspace-why.js";
 
 /** What a workspace is doing: the engine's words here, the server's words through a server. */
 export type FleetStatus =
@@ -108,6 +109,8 @@ export interface Fleet extends AsyncDisposable {
   findAll(queries: readonly string[]): Promise<readonly FleetWorkspace[]>;
   /** Undefined when it is gone. */
   inspect(id: string): Promise<FleetDetails | undefined>;
+  /** How the image of a workspace came to be, and what admission says of it. */
+  explain(workspace: FleetWorkspace): Promise<WorkspaceWhy>;
   logs(id: string, request: LogRequest): AsyncIterable<LogLine>;
   /** Everything that can be refused is refused before anything is begun. An abort leaves nothing. */
   up(request: UpRequest): Promise<FleetUpResult>;

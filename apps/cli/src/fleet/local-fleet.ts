@@ -23,6 +23,10 @@ export function createLocalFleet(context: CommandContext): Fleet {
     async inspect(id) {
       return (await machine()).backend.inspect(id, { signal });
     },
+    async explain(workspace) {
+      const { explainLocally } = await import("./local-why.js");
+      return await explainLocally(context, await machine(), workspace);
+    },
     async *logs(id, request) {
       yield* (await machine()).backend.logs(id, request);
     },

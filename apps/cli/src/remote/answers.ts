@@ -15,6 +15,35 @@ const why = z.object({
   message: text(16 * 1024).nullable(),
 });
 
+/** What was said of the image of a start. */
+export const admissionAnswer = z.object({
+  decision: z.enum(["allowed", "warned", "refused"]),
+  image: name,
+  at: moment,
+  findings: z
+    .array(
+      z.object({
+        rule: name,
+        effect: z.enum(["warn", "refuse"]),
+        message: text(4096),
+        remedy: text(4096),
+      }),
+    )
+    .max(100),
+  passed: z.array(name).max(100),
+});
+export type AdmissionAnswer = z.infer<typeof admissionAnswer>;
+
+export const provenanceAnswer = z.object({
+  builder: text(4096),
+  build_type: text(4096),
+  repository: text(4096).nullable(),
+  commit: name.nullable(),
+  started_at: name.nullable(),
+  finished_at: name.nullable(),
+  built_from: z.array(z.object({ uri: text(4096), digest: name.nullable() })).max(1000),
+});
+
 /** Every status of a workspace behind a server. */
 export const SERVER_STATUSES = [
   "provisioning",
@@ -44,6 +73,7 @@ export const workspaceAnswer = z.object({
   runtime_image_digest: name.nullish(),
   image_revision: name.nullish(),
   image_tree: name.nullish(),
+  admission: admissionAnswer.nullish(),
   why: why.optional(),
 });
 export type WorkspaceAnswer = z.infer<typeof workspaceAnswer>;

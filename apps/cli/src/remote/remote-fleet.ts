@@ -15,6 +15,7 @@ import { finishOperations } from "./follow-operation.js";
 import { readRemoteLogs } from "./remote-logs.js";
 import { remoteRestart } from "./remote-restart.js";
 import { remoteUp } from "./remote-up.js";
+import { explainRemotely } from "./remote-why.js";
 import { refuseOptions } from "./refuse-options.js";
 import type { ServerClient } from "./server-client.js";
 import { readWorkspacePage } from "./workspace-page.js";
@@ -94,6 +95,7 @@ export function createRemoteFleet(context: CommandContext, client: ServerClient)
       const found = await read(id);
       return found === undefined ? undefined : toFleetDetails(found.answer, found.raw);
     },
+    explain: ({ id }) => explainRemotely(client, id, signal),
     logs: (id, request) => readRemoteLogs(client, id, request, context.clock),
     up: (request) => remoteUp(context, client, request),
     restart: (workspace, request) => remoteRestart(context, client, workspace, request),

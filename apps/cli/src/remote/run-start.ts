@@ -98,7 +98,7 @@ function followBuilds(
 }
 
 async function describeStart(
-  { signal }: CommandContext,
+  { signal, onEvent }: CommandContext,
   client: ServerClient,
   done: {
     readonly id: string;
@@ -113,7 +113,15 @@ async function describeStart(
     answer: workspaceAnswer,
     signal,
   });
-  const { image } = workspace;
+  const { image, admission } = workspace;
+  for (const { rule, message, remedy } of admission?.findings ?? []) {
+    onEvent({
+      type: "warning",
+      code: "WARN_WORKSPACE_ADMISSION",
+      message: `${admission?.image}: rule ${rule}: ${message}.`,
+      hint: remedy,
+    });
+  }
   return {
     id: workspace.id,
     name: workspace.name,
@@ -129,6 +137,10 @@ async function describeStart(
             tree: workspace.image_tree ?? undefined,
             outcome: imageOutcome(stages),
           },
+    admission:
+      admission === null || admission === undefined || admission.decision === "refused"
+        ? undefined
+        : { decision: admission.decision, findings: admission.findings },
     timings: (operation.timings ?? []).map(({ stage, duration_ms: durationMs }) => ({
       stage,
       durationMs,

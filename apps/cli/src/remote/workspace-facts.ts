@@ -31,7 +31,11 @@ export function toFleetDetails(
   };
 }
 
-function describeWhy({ status, why }: WorkspaceAnswer): string | undefined {
+/** Why it is in its status; undefined where nothing needs to be said. */
+export function describeWhy({
+  status,
+  why,
+}: Pick<WorkspaceAnswer, "status" | "why">): string | undefined {
   if (why === undefined || why.kind === null || status === "online") return undefined;
   const what = `${why.kind} ${why.state ?? ""}${why.stage === null ? "" : ` at ${why.stage}`}`;
   if (why.message === null) return what;
