@@ -27,10 +27,9 @@ export type FoundSecondEngine =
   | { readonly programs: EnginePrograms; readonly skip: undefined }
   | { readonly programs: undefined; readonly skip: string };
 
-export interface EnginePrograms {
-  readonly dockerd: string;
-  readonly ip: string;
-}
+const PROGRAMS = ["dockerd", "ip", "mount", "umount"] as const;
+/** Where each of them is. */
+export type EnginePrograms = Readonly<Record<(typeof PROGRAMS)[number], string>>;
 
 const CAP_NET_ADMIN = 12n;
 const CAP_SYS_ADMIN = 21n;
@@ -41,21 +40,20 @@ const START_MS = 60_000;
  * PATH. With `second-engine` in `MOLECULE_TEST_REQUIRE` it throws where it cannot.
  */
 export async function findSecondEngine(): Promise<FoundSecondEngine> {
-  const dockerd = await findOnPath("dockerd");
-  const ip = await findOnPath("ip");
-  const refusal =
-    process.getuid?.() !== 0 || !(await hasCapabilities())
-      ? "only root may start an engine"
-      : dockerd === undefined
-        ? "no dockerd on PATH"
-        : ip === undefined
-          ? "no ip on PATH (on Debian: apt-get install iproute2)"
-          : undefined;
-  if (refusal === undefined && dockerd !== undefined && ip !== undefined) {
-    return { programs: { dockerd, ip }, skip: undefined };
+  const refuse = (reason: string): FoundSecondEngine => {
+    const skip = skipOrThrow("second-engine", `no second Docker engine: ${reason}`);
+    return { programs: undefined, skip };
+  };
+  if (process.getuid?.() !== 0 || !(await hasCapabilities())) {
+    return refuse("only root may start an engine");
   }
-  const skip = skipOrThrow("second-engine", `no second Docker engine: ${refusal ?? ""}`);
-  return { programs: undefined, skip };
+  const programs: Partial<Record<keyof EnginePrograms, string>> = {};
+  for (const name of PROGRAMS) {
+    const file = await findOnPath(name);
+    if (file === undefined) return refuse(`no ${name} on PATH (on Debian: docker.io, iproute2)`);
+    programs[name] = file;
+  }
+  return { programs: programs as EnginePrograms, skip: undefined };
 }
 
 /**
@@ -71,7 +69,7 @@ export async function startSecondEngine(options: SecondEngineOptions = {}): Prom
   const socketPath = join(root, "docker.sock");
   let server: Running | undefined;
   const removeAll = async (): Promise<void> => {
-    await unmountBelow(root);
+    await unmountBelow(root, programs.umount);
     await execa(programs.ip, ["link", "delete", bridge], { reject: false });
     await removeCgroups(bridge);
     await rm(root, { recursive: true, force: true });
@@ -84,7 +82,14 @@ export async function startSecondEngine(options: SecondEngineOptions = {}): Prom
   try {
     await mkdir(dataRoot);
     if (options.sizeMb !== undefined) {
-      await execa("mount", ["-t", "tmpfs", "-o", `size=${options.sizeMb}m`, "molecule", dataRoot]);
+      await execa(programs.mount, [
+        "-t",
+        "tmpfs",
+        "-o",
+        `size=${options.sizeMb}m`,
+        "molecule",
+        dataRoot,
+      ]);
     }
     await addBridge(programs.ip, bridge);
     server = await run(programs.dockerd, { root, dataRoot, socketPath, bridge });
@@ -216,14 +221,14 @@ async function firstAnswer(socketPath: string, { ended }: Running): Promise<void
 }
 
 /** Also what a killed engine left mounted; the innermost first. */
-async function unmountBelow(root: string): Promise<void> {
+async function unmountBelow(root: string, umount: string): Promise<void> {
   const mounts = await readFile("/proc/self/mounts", "utf8");
   const points = mounts
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")
     .filter((point) => point.startsWith(`${root}/`));
   for (const point of points.reverse()) {
-    await execa("umount", ["--lazy", point], { reject: false });
+    await execa(umount, ["--lazy", point], { reject: false });
   }
 }
 
