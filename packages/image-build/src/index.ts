@@ -125,9 +125,9 @@ export {
   applyCleanup,
   type ApplyCleanupOptions,
   type CleanupEnforcement,
-  type CleanupOutcome,
   type CleanupResult,
 } from "./hygiene/apply-cleanup.js";
+export type { CleanupOutcome } from "./hygiene/cleanup-outcome.js";
 export type { CleanupEvent } from "./hygiene/cleanup-event.js";
 export type { CleanupItem, CleanupPlan, KeptItem } from "./hygiene/cleanup-plan.js";
 export {

@@ -234,6 +234,22 @@ describe.skipIf(found.skip !== undefined)("cleaning an engine", () => {
     expect(await engine.images.inspect(ref("b"))).toBeUndefined();
   });
 
+  it("does not go on asking an engine that is gone", async () => {
+    const ids = [await image("a"), await image("b"), await image("c")];
+    const made = await plan();
+    const proxy = await startFaultProxy({ socketPath });
+    await using late = await engineAt(proxy.socketPath);
+    await proxy[Symbol.asyncDispose]();
+    const { outcomes, failed } = await applyCleanup(made, late);
+    expect(failed).toBe(3);
+    expect(outcomes.map((one) => one.outcome === "failed" && one.error.code)).toEqual([
+      "ERR_ENGINE_UNREACHABLE",
+      "ERR_ENGINE_UNREACHABLE",
+      "ERR_ENGINE_UNREACHABLE",
+    ]);
+    for (const id of ids) expect(await engine.images.inspect(id)).toBeDefined();
+  });
+
   it("stops when aborted, and leaves the rest", async () => {
     const first = await image("a");
     const second = await image("b");

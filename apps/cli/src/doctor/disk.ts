@@ -25,7 +25,8 @@ export function judgeDisk(freeBytes: number, message: string): Check {
     name: "disk",
     status: freeBytes >= TOO_LITTLE_BYTES ? "warning" : "failed",
     message,
-    remedy: "Free some: `gc` removes images nobody uses, `docker builder prune` the build cache.",
+    remedy:
+      "Free some: `gc` removes images of runtimes nobody uses, `image gc` says what else could go.",
   };
 }
 

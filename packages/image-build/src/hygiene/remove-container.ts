@@ -1,5 +1,5 @@
 import { isEngineConflict, type DockerEngine } from "@molecule-ai/docker-engine";
-import type { Removal } from "./apply-cleanup.js";
+import type { Removal } from "./cleanup-outcome.js";
 import type { CleanupItem } from "./cleanup-plan.js";
 
 /** Removes a container that still does not run, never by force, and never a volume with it. */

@@ -1,6 +1,6 @@
 import { isEngineConflict, isEngineError, type DockerEngine } from "@molecule-ai/docker-engine";
 import type { CleanupItem } from "./cleanup-plan.js";
-import type { Removal } from "./apply-cleanup.js";
+import type { Removal } from "./cleanup-outcome.js";
 
 const USED = "something uses it since";
 

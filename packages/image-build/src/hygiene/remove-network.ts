@@ -1,15 +1,15 @@
 import { isEngineConflict, type DockerEngine } from "@molecule-ai/docker-engine";
-import type { Removal } from "./apply-cleanup.js";
+import type { Removal } from "./cleanup-outcome.js";
 import type { CleanupItem } from "./cleanup-plan.js";
-import { readContainers } from "./inventory.js";
+import type { InventoryContainer } from "./inventory.js";
 
-/** Removes a network that still nothing is connected to. The engine knows only of what runs. */
+/** Removes a network that nothing is connected to. The engine itself knows only of what runs. */
 export async function removeNetwork(
   engine: DockerEngine,
   item: CleanupItem,
+  containers: readonly InventoryContainer[],
   signal: AbortSignal | undefined,
 ): Promise<Removal> {
-  const containers = await readContainers(engine, { signal });
   const user = containers.find(
     ({ networks }) => networks.includes(item.id) || networks.includes(item.name),
   );
