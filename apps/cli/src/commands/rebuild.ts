@@ -4,7 +4,6 @@ import type { DockerEngine } from "@molecule-ai/docker-engine";
 import type { ImageBuilder } from "@molecule-ai/image-build";
 import type { RebuildReport, TrustLevel } from "@molecule-ai/image-trust";
 import { openEngine, openLocalBuild, readInstallId } from "../compose.js";
-import { CliError } from "../errors.js";
 import { EXIT } from "../exit-codes.js";
 import type { CommandResult } from "../output/reporter.js";
 import type { Style } from "../output/style.js";
@@ -80,26 +79,13 @@ async function sourceOf(
     { engine, installId },
     { platform: options.platform },
   );
-  const image = await source.ensure(subject, {
+  const { path: files, committedAt } = await source.checkout(subject, {
     ref: options.ref,
     signal: context.signal,
     onEvent: context.onEvent,
   });
-  const [known] = (await source.images({ signal: context.signal })).filter(
-    ({ imageId }) => imageId === image.imageId,
-  );
-  if (image.templatePath === undefined) {
-    throw new CliError(
-      "ERR_CLI_PATH_NOT_FOUND",
-      `The files of ${subject}'s template are not here`,
-      {
-        hint: "Check that the template's server answers, then run it again.",
-      },
-    );
-  }
-  const committedAt = known?.committedAt;
   return {
-    path: image.templatePath,
+    path: files,
     epoch: committedAt === undefined ? undefined : Math.floor(committedAt / 1000),
   };
 }
