@@ -15,8 +15,8 @@ describe("findBaseImages", () => {
     ["FROM scratch\nCOPY a /\n", {}, []],
     ["FROM a AS One\nFROM one\nRUN x\n", {}, ["1 a"]],
     ["FROM a AS unused\nFROM b\n", {}, ["2 b"]],
-    ["FROM a AS x\nFROM b\nCOPY --chown=1 --from=X /a /b\n", {}, ["2 b", "1 a"]],
-    ["FROM a\nFROM b\nCOPY --from=0 /a /b\n", {}, ["2 b", "1 a"]],
+    ["FROM a AS x\nFROM b\nCOPY --chown=1 --from=X /a /b\n", {}, ["1 a", "2 b"]],
+    ["FROM a\nFROM b\nCOPY --from=0 /a /b\n", {}, ["1 a", "2 b"]],
     ["FROM a\nCOPY --from=ghcr.io/x/uv:1 /uv /bin/\n", {}, ["1 a", "2 ghcr.io/x/uv:1"]],
     [
       "FROM a\nRUN --mount=type=bind,from=tools:1,target=/t echo --mount=from=no\n",
@@ -35,7 +35,7 @@ describe("findBaseImages", () => {
     ["FROM --platform=linux/arm64 a\n", {}, ["1 a linux/arm64"]],
     ["FROM --platform=$BUILDPLATFORM a\n", {}, []],
     ["# syntax=docker/dockerfile:1\nFROM a\n", {}, ["1 docker/dockerfile:1", "2 a"]],
-    ["FROM a\nFROM a\nCOPY --from=0 x y\n", {}, ["2 a"]],
+    ["FROM a\nFROM a\nCOPY --from=0 x y\n", {}, ["1 a"]],
     ["FROM x AS x\nRUN y\n", {}, ["1 x"]],
   ])("of %j with %j: %j", (text, options, expected) => {
     expect(bases(text, options)).toEqual(expected);

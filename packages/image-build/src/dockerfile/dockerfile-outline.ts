@@ -1,4 +1,8 @@
-import { DockerfileParser, type Instruction } from "dockerfile-ast";
+import {
+  bodyOf,
+  readDockerfile,
+  type DockerfileInstruction as Parsed,
+} from "@molecule-ai/dockerfile";
 
 /** One instruction of a Dockerfile. */
 export interface DockerfileInstruction {
@@ -20,6 +24,8 @@ export interface DockerfileStage {
 
 /** What is where in a Dockerfile. */
 export interface DockerfileOutline {
+  /** The Dockerfile itself. */
+  readonly source: string;
   /** All instructions in their order, also those before the first FROM. */
   readonly instructions: readonly DockerfileInstruction[];
   readonly stages: readonly DockerfileStage[];
@@ -47,49 +53,30 @@ export function outlineDockerfile(text: string): DockerfileOutline | undefined {
 }
 
 function outline(text: string): DockerfileOutline {
-  const dockerfile = DockerfileParser.parse(text);
-  const lines = text.split(/\r?\n/);
+  const { instructions: read, syntax, lines } = readDockerfile(text);
   const instructions: DockerfileInstruction[] = [];
   const stages: (DockerfileStage & { readonly instructions: DockerfileInstruction[] })[] = [];
-  const froms = new Map(dockerfile.getFROMs().map((from) => [from.getRange().start.line, from]));
-  for (const parsed of dockerfile.getInstructions()) {
-    const line = parsed.getRange().start.line;
-    const instruction = describeInstruction(parsed, lines);
+  for (const parsed of read) {
+    const instruction = describeInstruction(parsed);
     instructions.push(instruction);
-    const from = instruction.keyword === "FROM" ? froms.get(line) : undefined;
-    if (from !== undefined) {
+    if (parsed.keyword === "FROM") {
+      const [base = "", as, name] = bodyOf(parsed).split(/\s+/);
       stages.push({
-        name: from.getBuildStage()?.toLowerCase(),
+        name: as?.toUpperCase() === "AS" ? name?.toLowerCase() : undefined,
         from: instruction,
-        base: from.getImage() ?? "",
+        base,
         instructions: [],
       });
     } else {
       stages.at(-1)?.instructions.push(instruction);
     }
   }
-  return {
-    instructions,
-    stages,
-    syntax: dockerfile
-      .getDirectives()
-      .find((directive) => directive.getName().toLowerCase() === "syntax")
-      ?.getValue(),
-    lines: lines.length,
-  };
+  return { source: text, instructions, stages, syntax: syntax?.image, lines };
 }
 
-function describeInstruction(parsed: Instruction, lines: readonly string[]): DockerfileInstruction {
-  const { start, end } = parsed.getRange();
-  const written = lines
-    .slice(start.line, end.line + 1)
-    .filter((line, index) => index === 0 || !/^\s*#/.test(line))
-    .map((line) => line.trim().replace(/[\\`]$/, ""));
-  return {
-    keyword: parsed.getKeyword(),
-    line: start.line + 1,
-    text: written.join(" ").replace(/\s+/g, " ").trim().slice(0, MAX_TEXT_LENGTH),
-  };
+function describeInstruction({ keyword, line, source }: Parsed): DockerfileInstruction {
+  const text = source.text.replace(/\s+/g, " ").trim().slice(0, MAX_TEXT_LENGTH);
+  return { keyword, line, text };
 }
 
 /** A step's name as builders print it, taken apart. */
