@@ -5,6 +5,7 @@ import {
   findBuildx,
   findTestEngine,
   findTestRegistry,
+  startGiteaServer,
   startTestRegistry,
   uniqueName,
   type TestRegistry,
@@ -182,6 +183,23 @@ describe.skipIf(found.skip !== undefined)("image", () => {
         expect(await readdir(join(directory, "result"))).toEqual(["copied"]);
       },
     );
+
+    it.skipIf(buildx.skip !== undefined)("takes exactly one commit of a repository", async () => {
+      await using gitea = await startGiteaServer();
+      const dockerfile = `FROM scratch\nCOPY word /\nLABEL ${label} molecule.test=true\n`;
+      const repository = await gitea.createRepository({
+        name: uniqueName("source"),
+        files: { Dockerfile: dockerfile, word: "first" },
+      });
+      const commit = await repository.head();
+      await repository.commit({ word: "second" });
+      const { last } = await json(
+        ["image", "build", `${repository.url}.git#${commit}`, "-t", localName(), "-o", "commit"],
+        { MOLECULE_BUILDX_PATH: buildx.file ?? "" },
+      );
+      expect(last).toMatchObject({ type: "result", image: { backend: "buildx" } });
+      expect(await readFile(join(directory, "commit/word"), "utf8")).toBe("first");
+    });
 
     it.skipIf(buildx.skip !== undefined)("says when a builder has no checks", async () => {
       await context("checked", `from ${base}`);

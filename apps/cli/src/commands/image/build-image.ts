@@ -40,9 +40,7 @@ export async function buildImage(
   requireLocal(context, "image build");
   const described = await readBuildOptions(context, source, options);
   const push = options.push === true;
-  const directory =
-    described.context.kind === "directory" ? described.context.path : context.settings.cwd;
-  const identity = await readCacheIdentity(context, directory);
+  const identity = await readCacheIdentity(context, described.context);
   const cache = described.cache ?? (await planBuildCache(context, identity));
   const request = { ...described, ...(cache === undefined ? {} : { cache }) };
   const logins = await readLogins(context, registriesOf(request, push), options.credentials);

@@ -71,7 +71,7 @@ async function pruneRegistry(
   if (repository === undefined) return undefined;
   const { buildCacheTag, cacheTagScope, enforceRegistryRetention } =
     await import("@molecule-ai/image-build");
-  const { repositoryId, branch } = await readCacheIdentity(context, context.settings.cwd);
+  const { repositoryId, branch } = await readCacheIdentity(context);
   await using registries = await openRegistries(context, [repository], options.credentials);
   return await enforceRegistryRetention({
     client: registries.client,

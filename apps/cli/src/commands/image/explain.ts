@@ -23,7 +23,7 @@ export async function explain(
   const { engine, failure } = await tryEngine(context);
   try {
     const { settings, buildx } = await openBuildTools(context, engine, options);
-    const { repositoryId } = await readCacheIdentity(context, context.settings.cwd);
+    const { repositoryId } = await readCacheIdentity(context);
     const candidates = await explainBackend({
       settings,
       engine,
