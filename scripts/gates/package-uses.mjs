@@ -33,6 +33,10 @@ export const USES = {
     const registries = api.createRegistryClient();
     await assert.rejects(registries.ping("not a host"), { code: "ERR_REGISTRY_ARGUMENT" });
     await registries[Symbol.asyncDispose]();`,
+  "@molecule-ai/dockerfile": `
+    const inventory = api.extractInventory("FROM alpine:3.20\\nRUN apk add git=2.45");
+    assert.equal(inventory.packages[0].version, "2.45");
+    assert.match(await api.formatCycloneDx(inventory), /CycloneDX/);`,
   "@molecule-ai/image-build": `
     assert.ok(api.DEFAULT_BUILD_LIMITS);
     assert.equal(typeof api.createImageBuilder({ engine: {} }).build, "function");`,
