@@ -1,3 +1,4 @@
+import { stripControlCharacters } from "@molecule-ai/core";
 import type { BuildCacheRecord } from "@molecule-ai/docker-engine";
 import { formatByteSize } from "../units/byte-size.js";
 import { formatGoDuration } from "../units/duration.js";
@@ -5,6 +6,8 @@ import type { CleanupItem, KeptItem } from "./cleanup-plan.js";
 import type { CleanupPolicy } from "./cleanup-policy.js";
 import type { PlanPart } from "./plan-cleanup.js";
 import { youth } from "./plan-images.js";
+
+const LONGEST_NAME = 200;
 
 /**
  * Records longest unused first, until what is left is small enough. One that another is built on
@@ -72,7 +75,9 @@ function countChildren(records: readonly BuildCacheRecord[]): Map<string, number
 
 function about(record: BuildCacheRecord): Pick<CleanupItem, "class" | "id" | "name" | "sizeBytes"> {
   const { id, sizeBytes, description } = record;
-  return { class: "build_cache", id, name: description === "" ? id : description, sizeBytes };
+  // It holds lines of Dockerfiles as they are.
+  const text = stripControlCharacters(description.slice(0, LONGEST_NAME)).trim();
+  return { class: "build_cache", id, name: text === "" ? id : text, sizeBytes };
 }
 
 function fixedReason(record: BuildCacheRecord): string | undefined {

@@ -209,6 +209,18 @@ describe("build cache", () => {
     });
   });
 
+  it("is named by what made it, without what would move a cursor", () => {
+    const buildCache = [
+      record("a", { description: "RUN echo \u001b[2Jgone" }),
+      record("b", { description: "\u0007" }),
+      record("c", { description: "x".repeat(5000) }),
+    ];
+    const [first = "", second, third] = plan({ buildCache }).go;
+    expect(first).not.toContain("\u001b");
+    expect(second).toBe("b");
+    expect(third).toHaveLength(200);
+  });
+
   it("goes longest unused first until what is left is small enough, shared bytes not counted", () => {
     const buildCache = [
       record("new", { lastUsedAt: NOW - HOUR, sizeBytes: 50 }),

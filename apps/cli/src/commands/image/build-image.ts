@@ -2,11 +2,9 @@ import { runStage } from "@molecule-ai/core";
 import type { DockerEngine } from "@molecule-ai/docker-engine";
 import type {
   BuildBackend,
-  BuildCache,
   BuildOptions,
   BuildOutput,
   BuildResult,
-  CacheIdentity,
   RegistryLogin,
 } from "@molecule-ai/image-build";
 import {
@@ -19,16 +17,15 @@ import {
 } from "../../compose-images.js";
 import { openEngine } from "../../compose.js";
 import type { ImageBuildCommandOptions } from "../../grammar/image-commands.js";
-import { formatBytes } from "../../output/quantity.js";
 import type { CommandResult } from "../../output/reporter.js";
-import type { Style } from "../../output/style.js";
-import { formatFields } from "../../output/table.js";
 import { requireLocal } from "../../remote/require-server.js";
 import type { CommandContext } from "../../run-command.js";
+import { reportBuild } from "./build-report.js";
 import { readCacheIdentity } from "./cache-identity.js";
 import { checkDockerfile } from "./check-dockerfile.js";
 import { cleanBeforeBuild } from "./clean-before-build.js";
-import { pushAndProve } from "./push.js";
+import { planBuildCache } from "./plan-build-cache.js";
+import { pushAndProve, type ProvenTag } from "./push.js";
 import { readBuildOptions } from "./read-build-options.js";
 
 /** `image build`: one backend from start to end; with `--push` the digests are proven at the registry. */
@@ -49,14 +46,17 @@ export async function buildImage(
   if (options.check !== true) await cleanBeforeBuild(context, engine);
 
   const { planOutput, resolveBackend } = await import("@molecule-ai/image-build");
-  const wanted = request.output ?? {};
+  const wanted = definedOnly(request.output ?? {});
   const platforms = request.platforms ?? [];
   const backend = await resolveBackend({
     settings: tools.settings,
     engine,
     buildx: tools.buildx,
     repositoryId: identity.repositoryId,
-    need: { ...request, output: push ? { ...wanted, push: platforms.length > 1 } : wanted },
+    need: {
+      ...request,
+      output: push ? { load: false, ...wanted, push: platforms.length > 1 } : withDefault(wanted),
+    },
     signal: context.signal,
     onEvent: context.onEvent,
   });
@@ -68,8 +68,8 @@ export async function buildImage(
         local: false,
         capabilities: backend.capabilities,
       })
-    : { output: defaultOutput(wanted), pushAfterwards: false };
-  const output: BuildOutput = { ...plan.output, ...definedOnly(wanted) };
+    : { output: withDefault(wanted), pushAfterwards: false };
+  const output: BuildOutput = { ...plan.output, ...wanted };
 
   const result = await runBuild(
     context,
@@ -79,7 +79,7 @@ export async function buildImage(
   const published = push
     ? await publish(context, { engine, options, result, afterwards: plan.pushAfterwards })
     : [];
-  return report(result, published);
+  return reportBuild(result, published);
 }
 
 /** References at the registries that the build itself speaks to. */
@@ -101,34 +101,13 @@ function choiceOf(
 }
 
 /** Something has to come of a build: the image in the engine, when nothing else is asked for. */
-function defaultOutput(wanted: BuildOutput): BuildOutput {
-  const { load, directory, ociLayout } = wanted;
-  return { load: load ?? (directory === undefined && ociLayout === undefined) };
+function withDefault(wanted: BuildOutput): BuildOutput {
+  const { directory, ociLayout } = wanted;
+  return { load: directory === undefined && ociLayout === undefined, ...wanted };
 }
 
 function definedOnly(output: BuildOutput): BuildOutput {
   return Object.fromEntries(Object.entries(output).filter(([, value]) => value !== undefined));
-}
-
-/** What the environment says of a cache; undefined for none. */
-async function planBuildCache(
-  context: CommandContext,
-  identity: CacheIdentity,
-): Promise<BuildCache | undefined> {
-  const { cacheSettingsFromEnv, planCache, probeLocalCache } =
-    await import("@molecule-ai/image-build");
-  const { env, homeDirectory } = context.settings;
-  const settings = cacheSettingsFromEnv(env, { homeDir: homeDirectory });
-  if (settings.mode === "off") return undefined;
-  const hasLocal = settings.mode === "local" || settings.mode === "hybrid";
-  const local = hasLocal
-    ? await probeLocalCache(settings.local, identity.repositoryId)
-    : ({ kind: "unavailable", reason: "it is not asked for" } as const);
-  const { mode, imports, exports, skipped } = planCache({ settings, identity, local });
-  for (const { reason } of skipped) {
-    context.onEvent({ type: "warning", code: "WARN_BUILD_CACHE_SKIPPED", message: reason });
-  }
-  return { mode, imports, exports };
 }
 
 async function runBuild(
@@ -166,12 +145,6 @@ async function runBuild(
   );
 }
 
-interface Published {
-  readonly tag: string;
-  readonly digest: string;
-  readonly sources: readonly string[];
-}
-
 async function publish(
   context: CommandContext,
   parts: {
@@ -180,13 +153,13 @@ async function publish(
     readonly result: BuildResult;
     readonly afterwards: boolean;
   },
-): Promise<readonly Published[]> {
+): Promise<readonly ProvenTag[]> {
   const { engine, options, result, afterwards } = parts;
   const { tags } = result;
   await using registries = await openRegistries(context, tags, options.credentials);
   if (afterwards) return await pushAndProve(context, { engine, registries, tags });
   const { resolvePublishedDigest } = await import("@molecule-ai/image-build");
-  const published: Published[] = [];
+  const published: ProvenTag[] = [];
   for (const tag of tags) {
     const { digest, sources } = await resolvePublishedDigest({
       tag,
@@ -198,32 +171,4 @@ async function publish(
     published.push({ tag, digest, sources });
   }
   return published;
-}
-
-function report(result: BuildResult, published: readonly Published[]): CommandResult {
-  return {
-    data: { image: result, published },
-    text: (style) => format(result, published, style),
-  };
-}
-
-function format(result: BuildResult, published: readonly Published[], style: Style): string {
-  const { builder, cache } = result;
-  const fields: (readonly [string, string | undefined])[] = [
-    ["id", result.imageId],
-    ["digest", result.digest],
-    ["builder", builder === undefined ? result.backend : `${builder.name} (${builder.driver})`],
-    ["context", result.contextBytes === 0 ? undefined : formatBytes(result.contextBytes)],
-    ["cache", cache.mode === "off" ? undefined : `${cache.mode}: ${cache.result}`],
-    ...cache.exports.map(
-      ({ ref, outcome, reason }) =>
-        ["cache to", `${ref} ${outcome}${reason === undefined ? "" : `: ${reason}`}`] as const,
-    ),
-    ...published.map(({ tag, digest }) => ["pushed", `${tag}@${digest}`] as const),
-  ];
-  const shown = fields.filter((field): field is readonly [string, string] => Boolean(field[1]));
-  return [
-    result.tags.map((tag) => style.strong(tag)).join("\n"),
-    formatFields(shown.map(([name, value]) => [`  ${name}`, value] as const)),
-  ].join("\n");
 }

@@ -7,6 +7,13 @@ import { formatFields } from "../../output/table.js";
 import { requireLocal } from "../../remote/require-server.js";
 import type { CommandContext } from "../../run-command.js";
 
+/** A tag at its registry, and who said its digest. */
+export interface ProvenTag {
+  readonly tag: string;
+  readonly digest: string;
+  readonly sources: readonly string[];
+}
+
 /** `image push`: tag by tag; the result has the digest that engine and registry agree on. */
 export async function push(
   context: CommandContext,
@@ -42,9 +49,7 @@ export async function pushAndProve(
     readonly registries: Awaited<ReturnType<typeof openRegistries>>;
     readonly tags: readonly string[];
   },
-): Promise<
-  readonly { readonly tag: string; readonly digest: string; readonly sources: readonly string[] }[]
-> {
+): Promise<readonly ProvenTag[]> {
   const { pushTags, resolvePublishedDigest } = await import("@molecule-ai/image-build");
   const { signal, clock, onEvent } = context;
   const { engine, registries, tags } = parts;
