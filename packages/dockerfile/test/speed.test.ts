@@ -85,12 +85,12 @@ describe("speed", () => {
         `RUN set -eux; apt-get update && apt-get install -y --no-install-recommends \\`,
         `    git=1:2.39.${index} curl "lib\${V}" \\`,
         `    && curl -fsSL "https://example.com/tool-\${V}.tar.gz" -o /tmp/t.tgz`,
-        `ENV PATH=/opt/${index}/bin:$PATH A${index}="some value"`,
+        `ENV TOOL_HOME=/opt/${index} TOOL_BIN="$TOOL_HOME/bin"`,
       ].join("\n"),
     );
     const text = `FROM debian:12\nARG V=1.2.3\n${lines.join("\n")}`;
     let least = Infinity;
-    for (let run = 0; run < 30 && least >= 100; run += 1) least = Math.min(least, cost(text));
+    for (let run = 0; run < 60 && least >= 100; run += 1) least = Math.min(least, cost(text));
     expect(least).toBeLessThan(100);
   });
 

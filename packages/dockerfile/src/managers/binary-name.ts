@@ -40,13 +40,12 @@ export function fileNameOf(url: string): string {
 }
 
 function pathParts(url: string): string[] {
-  const [path = ""] = url.slice(0, MAX_URL_LENGTH).split(/[?#]/, 1);
-  const scheme = path.indexOf("://");
-  return path
-    .slice(scheme === -1 ? 0 : scheme + 3)
-    .split("/")
-    .slice(scheme === -1 ? 0 : 1)
-    .filter((part) => part !== "");
+  const scheme = url.indexOf("://");
+  const begin = scheme === -1 ? 0 : url.indexOf("/", scheme + 3);
+  if (begin === -1) return [];
+  const end = url.slice(0, MAX_URL_LENGTH).search(/[?#]/);
+  const path = url.slice(begin, end === -1 ? MAX_URL_LENGTH : Math.max(end, begin));
+  return path.split("/").filter((part) => part !== "");
 }
 
 /** Host of a URL, without user and password. */

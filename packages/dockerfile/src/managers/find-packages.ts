@@ -115,21 +115,20 @@ function describe(
   sourceRef: string,
   distribution: Distribution | undefined,
 ): InventoryPackage {
-  const url = item.url === undefined ? undefined : shownText(item.url);
-  const resolvedUrl = item.resolvedUrl === undefined ? undefined : shownText(item.resolvedUrl);
-  const isSystem = SYSTEM_MANAGERS.has(item.manager);
+  const { manager, version, url, resolvedUrl, verification, pinned, pinReason } = item;
+  const isSystem = distribution !== undefined && SYSTEM_MANAGERS.has(manager);
   return {
-    manager: item.manager,
+    manager,
     name: shownText(item.name),
-    ...(item.version === undefined ? {} : { version: shownText(item.version) }),
-    ...(url === undefined ? {} : { url }),
-    ...(resolvedUrl === undefined ? {} : { resolvedUrl }),
-    ...(item.verification === undefined ? {} : { verification: item.verification }),
-    pinned: item.pinned,
-    pinReason: item.pinReason,
-    ...(isSystem && distribution !== undefined
-      ? { distribution: distribution.name + (distribution.version && `-${distribution.version}`) }
-      : {}),
+    ...(version !== undefined && { version: shownText(version) }),
+    ...(url !== undefined && { url: shownText(url) }),
+    ...(resolvedUrl !== undefined && { resolvedUrl: shownText(resolvedUrl) }),
+    ...(verification !== undefined && { verification }),
+    pinned,
+    pinReason,
+    ...(isSystem && {
+      distribution: distribution.name + (distribution.version && `-${distribution.version}`),
+    }),
     ...place,
     sourceRef,
   };

@@ -52,6 +52,7 @@ export function readOptions(args: readonly Argument[], takesValue: ReadonlySet<s
 
 /** `-xyz value`, the value being that of z. */
 function isClusterWithValue(text: string, takesValue: ReadonlySet<string>): boolean {
+  if (text.length === 2) return false;
   if (!/^-[A-Za-z]{2,8}$/.test(text) || !takesValue.has(`-${text.at(-1)}`)) return false;
   return !Array.from(text.slice(1, -1)).some((letter) => takesValue.has(`-${letter}`));
 }
@@ -61,6 +62,7 @@ function readShortOptions(
   text: string,
   takesValue: ReadonlySet<string>,
 ): { readonly name: string; readonly value: string }[] {
+  if (text.length === 2) return [{ name: text, value: "" }];
   const first = text.slice(0, 2);
   if (takesValue.has(first)) return [{ name: first, value: text.slice(2) }];
   return [
