@@ -46,8 +46,8 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
 
   const emit = (step: string, stream: OutputStream, raw: string): void => {
     const line = shorten(options.clean(lastOverprint(raw)));
-    const tail = tails.get(step) ?? [];
-    tails.set(step, tail);
+    let tail = tails.get(step);
+    if (tail === undefined) tails.set(step, (tail = []));
     tail.push(line);
     // Not one by one: that would move all the others each time.
     if (tail.length >= 2 * keptLines) tail.splice(0, keptLines);
@@ -55,9 +55,9 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
   };
 
   const append = (step: string, stream: OutputStream, line: OpenLine, text: string): void => {
-    const parts = text.split("\n");
-    for (const [index, part] of parts.entries()) {
-      if (!line.full) line.text += part;
+    for (let from = 0; ;) {
+      const end = text.indexOf("\n", from);
+      if (!line.full) line.text += end === -1 ? text.slice(from) : text.slice(from, end);
       if (line.text.length > MAX_HELD_LENGTH) {
         // A progress bar that only returns the carriage is not an endless line.
         line.text = lastOverprint(line.text);
@@ -66,17 +66,18 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
           line.full = true;
         }
       }
-      if (index === parts.length - 1) break;
+      if (end === -1) break;
       emit(step, stream, line.text);
       line.text = "";
       line.full = false;
+      from = end + 1;
     }
   };
 
   return {
     write(step, stream, bytes) {
-      const lines = open.get(step) ?? {};
-      open.set(step, lines);
+      let lines = open.get(step);
+      if (lines === undefined) open.set(step, (lines = {}));
       const line = (lines[stream] ??= {
         decoder: new StringDecoder("utf8"),
         text: "",
@@ -106,6 +107,7 @@ export function createStepOutput(options: StepOutputOptions): StepOutput {
 
 /** What a terminal would show of a line in which the carriage was returned. */
 function lastOverprint(text: string): string {
+  if (!text.includes("\r")) return text;
   const end = text.endsWith("\r") ? text.length - 1 : text.length;
   return text.slice(text.lastIndexOf("\r", end - 1) + 1, end);
 }

@@ -30,13 +30,22 @@ interface KnownVertex {
   error: string;
 }
 
+/** What was last told of a part of a step; there are thousands of messages of each. */
+interface KnownStatus {
+  /** Cleaned. */
+  readonly name: string;
+  current: number;
+  total: number;
+}
+
 /** A Dockerfile of more steps than this is not one; what comes after is not followed. */
 const MAX_VERTEXES = 20_000;
 
 export function createTraceFollower(options: BuildProgressOptions): TraceFollower {
   const { emit, clean } = options;
   const vertexes = new Map<string, KnownVertex>();
-  const statuses = new Map<string, string>();
+  const statuses = new Map<string, Map<string, KnownStatus>>();
+  let statusCount = 0;
   const output = createStepOutput({
     clean,
     tailLines: options.tailLines,
@@ -89,16 +98,27 @@ export function createTraceFollower(options: BuildProgressOptions): TraceFollowe
   };
 
   const report = (status: TraceStatus): void => {
-    const key = `${status.vertex} ${status.id}`;
-    const value = `${status.current}/${status.total}`;
-    if (statuses.get(key) === value) return;
-    if (statuses.size < MAX_VERTEXES || statuses.has(key)) statuses.set(key, value);
+    const { id, vertex, current, total } = status;
+    let ofVertex = statuses.get(vertex);
+    let last = ofVertex?.get(id);
+    if (last?.current === current && last.total === total) return;
+    if (last === undefined) {
+      last = { name: oneLine(status.name === "" ? id : status.name, clean), current, total };
+      if (statusCount < MAX_VERTEXES) {
+        statusCount += 1;
+        if (ofVertex === undefined) statuses.set(vertex, (ofVertex = new Map()));
+        ofVertex.set(id, last);
+      }
+    } else {
+      last.current = current;
+      last.total = total;
+    }
     emit({
       type: "build.status",
-      vertex: status.vertex,
-      name: oneLine(status.name === "" ? status.id : status.name, clean),
-      current: status.current,
-      ...(status.total > 0 ? { total: status.total } : {}),
+      vertex,
+      name: last.name,
+      current,
+      ...(total > 0 ? { total } : {}),
     });
   };
 
