@@ -107,6 +107,8 @@ function namesOf({ output, url }: Download): string[] {
 
 /** A download as an entry of the inventory. */
 export function describeDownload(url: Argument, verification: Verification | undefined): Found {
+  // Of a URL that is a variable as a whole, the value says more.
+  const written = isWebUrl(url.written) ? url.written : url.text;
   const resolved = url.missing.length === 0 && url.commands.length === 0;
   const variable =
     url.found.find(({ name }) => /VERSION|RELEASE|TAG/i.test(name)) ??
@@ -125,10 +127,10 @@ export function describeDownload(url: Argument, verification: Verification | und
   return {
     kind: "package",
     manager: "binary",
-    name: guessBinaryName(url.written),
+    name: guessBinaryName(written),
     ...(version === undefined ? {} : { version }),
-    url: url.written,
-    ...(resolved && url.text !== url.written ? { resolvedUrl: url.text } : {}),
+    url: written,
+    ...(resolved && url.text !== written ? { resolvedUrl: url.text } : {}),
     ...(verification === undefined ? {} : { verification }),
     ...pin(reason),
   };

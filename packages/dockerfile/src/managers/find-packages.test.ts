@@ -247,6 +247,10 @@ describe("downloads", () => {
     ],
     ["ADD https://x.io/a/b.git#v1 /src", ["b v1 moving-name - - https://x.io/a/b.git#v1"]],
     ["ADD local.tar /src", []],
+    [
+      "RUN url=https://x.io/go1.22.1.linux-amd64.tgz; wget -O go.tgz $url",
+      ["go 1.22.1 exact-version - - https://x.io/go1.22.1.linux-amd64.tgz"],
+    ],
     ["RUN curl -fsSL $NONE/x https://x.io/$NONE", ["x.io - unknown - - https://x.io/$NONE"]],
     ["RUN wget --spider https://x.io/ && curl -so /dev/null https://x.io/", []],
   ])("%s", (lines, expected) => {
