@@ -48,8 +48,26 @@ export function createAdmission(context: TrustContext, machine: TrustMachine): A
     if (!hasPolicy && question.tier < 3) return { decision: "allowed", findings: [] };
     await using registry = await openRegistryClient(context);
     const gate = await openGate(context, machine, registry);
-    return await gate.admit(question);
+    const digestRepository = await findDigestRepository(context, question);
+    return await gate.admit({ ...question, digestRepository });
   };
+}
+
+/** Where the digest of an image is one; see `digestRepository` of local builds. */
+export async function findDigestRepository(
+  { settings }: Pick<TrustContext, "settings">,
+  { runtime, isNamed }: { readonly runtime: string; readonly isNamed: boolean },
+): Promise<string | null | undefined> {
+  if (isNamed) return undefined;
+  const [{ digestRepository, localBuildSettingsFromEnv }, { resolveRegistry }] = await Promise.all([
+    import("@molecule-ai/local-build"),
+    import("@molecule-ai/registry-mode"),
+  ]);
+  const { pushPrefix } = localBuildSettingsFromEnv(settings.env, {
+    homeDir: settings.homeDirectory,
+    tmpDir: settings.temporaryDirectory,
+  });
+  return digestRepository(runtime, { registry: resolveRegistry(settings.env), pushPrefix });
 }
 
 /** The gate of this machine. */

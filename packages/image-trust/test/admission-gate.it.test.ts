@@ -1,14 +1,15 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { LABELS } from "@molecule-ai/core";
+import { LABELS, systemClock, type JsonObject } from "@molecule-ai/core";
 import {
   connectEngine,
   engineSettingsFromEnv,
   type DockerEngine,
 } from "@molecule-ai/docker-engine";
 import { createImageBuilder } from "@molecule-ai/image-build";
-import { createRegistryClient } from "@molecule-ai/registry-client";
+import { createRegistryClient, type RegistryClient } from "@molecule-ai/registry-client";
 import type { ResolvedImage } from "@molecule-ai/registry-mode";
 import {
   busyboxImage,
@@ -129,6 +130,62 @@ describe.skipIf(skip !== undefined)("the gate before a workspace", () => {
       decision: "refused",
       findings: [{ rule: "pinnedBases" }],
     });
+  });
+
+  it("takes the age of an image from its provenance: its own times may be those of its source", async () => {
+    const clock = { ...systemClock, now: () => Date.now() + 10 * 24 * 3600 * 1000 };
+    const question = { tier: 2, image, isNamed: false } as const;
+    expect(await gate({ rules: { maxAgeDays: 11 } }, { clock }).judge(question)).toMatchObject({
+      decision: "allowed",
+    });
+    expect(await gate({ rules: { maxAgeDays: 9 } }, { clock }).judge(question)).toMatchObject({
+      findings: [{ rule: "maxAgeDays" }],
+    });
+    const old = createProvenanceStore(join(directory, "old"));
+    const kept = await store().read(image.imageId);
+    const predicate = JSON.parse(JSON.stringify(kept?.predicate)) as {
+      runDetails: { metadata: { finishedOn: string } };
+    };
+    predicate.runDetails.metadata.finishedOn = "2001-01-01T00:00:00.000Z";
+    await old.write(image.imageId, {
+      _type: "https://in-toto.io/Statement/v1",
+      subject: [{ name: "x", digest: { sha256: image.imageId.slice("sha256:".length) } }],
+      predicateType: kept?.predicateType ?? "",
+      predicate: predicate as unknown as JsonObject,
+    });
+    const verdict = await gate({ rules: { maxAgeDays: 9 } }, { provenance: old }).judge(question);
+    expect(verdict.findings).toMatchObject([{ rule: "maxAgeDays" }]);
+  });
+
+  it("looks for signatures where the image was pushed, not where its local name points", async () => {
+    const asked: string[] = [];
+    const registry = {
+      referrers: (repository: string) => (asked.push(repository), Promise.resolve([])),
+      manifest: (reference: string) => (asked.push(reference), Promise.reject(new Error("no"))),
+      resolve: (reference: string) => (asked.push(reference), Promise.resolve(undefined)),
+    } as unknown as RegistryClient;
+    const trust = {
+      keys: [
+        {
+          id: "k",
+          publicKey: generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({
+            type: "spki",
+            format: "pem",
+          }),
+        },
+      ],
+    };
+    const signed = gate({ rules: { signed: true }, trust }, { registry });
+    const pushed = { ...image, digest: `sha256:${"a".repeat(64)}` };
+    const question = { tier: 2, image: pushed, isNamed: false } as const;
+    await signed
+      .judge({ ...question, digestRepository: "registry.example.com/team/hello" })
+      .catch(() => undefined);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.every((name) => name.startsWith("registry.example.com/team/hello"))).toBe(true);
+    asked.length = 0;
+    expect((await signed.judge({ ...question, digestRepository: null })).decision).toBe("refused");
+    expect(asked).toEqual([]);
   });
 
   it("does not guess what it was never told", async () => {

@@ -1,6 +1,7 @@
 export type { BuildRecorder, RecordedBuild } from "./build-recorder.js";
 export { cacheKey } from "./cache-key.js";
 export type { CollectedItem, CollectOptions, CollectResult } from "./collect.js";
+export { digestRepository } from "./digest-repository.js";
 export { LocalBuildError, type LocalBuildErrorCode } from "./errors.js";
 export type { TemplateLimits } from "./limits.js";
 export {

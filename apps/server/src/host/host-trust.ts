@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { Clock, Redactor } from "@molecule-ai/core";
 import { createRegistryCredentials, type DockerEngine } from "@molecule-ai/docker-engine";
 import type { AdmissionPolicy, Provenance, ProvenanceStore } from "@molecule-ai/image-trust";
-import type { BuildRecorder } from "@molecule-ai/local-build";
-import type { Admission } from "@molecule-ai/provisioner-core";
+import type { BuildRecorder, LocalBuildSettings } from "@molecule-ai/local-build";
+import type { Admission, AdmissionQuestion } from "@molecule-ai/provisioner-core";
 import type { RegistryClient } from "@molecule-ai/registry-client";
 import type { ServerConfig } from "../config.js";
 import { readVersion } from "../version.js";
@@ -42,6 +42,12 @@ export function createHostTrust(options: TrustOptions): HostTrust {
   const { engine, installId, policy, clock } = options;
   let opened: Promise<ProvenanceStore> | undefined;
   const store = (): Promise<ProvenanceStore> => (opened ??= openProvenanceStore(options.config));
+  const repositoryOf = async ({ runtime, isNamed }: AdmissionQuestion) => {
+    if (isNamed) return undefined;
+    const { digestRepository } = await import("@molecule-ai/local-build");
+    const { pushPrefix } = await readLocalBuildSettings(options.config);
+    return digestRepository(runtime, { registry: options.settings.plan.registry, pushPrefix });
+  };
   const openRecorder = async () => {
     const { createProvenanceRecorder } = await import("@molecule-ai/image-trust");
     return createProvenanceRecorder({
@@ -65,7 +71,7 @@ export function createHostTrust(options: TrustOptions): HostTrust {
         registry,
         clock,
       });
-      return await gate.admit(question);
+      return await gate.admit({ ...question, digestRepository: await repositoryOf(question) });
     },
     recorder: {
       built: async (build, { signal }) => (await openRecorder()).built(build, { signal }),
@@ -82,19 +88,23 @@ export function createHostTrust(options: TrustOptions): HostTrust {
   };
 }
 
-/** Beside the checkouts that images were built from. */
-async function openProvenanceStore({
+async function readLocalBuildSettings({
   env,
   machine,
-}: Pick<ServerConfig, "env" | "machine">): Promise<ProvenanceStore> {
-  const [{ createProvenanceStore }, { localBuildSettingsFromEnv }] = await Promise.all([
-    import("@molecule-ai/image-trust"),
-    import("@molecule-ai/local-build"),
-  ]);
-  const { cacheDirectory } = localBuildSettingsFromEnv(env, {
+}: Pick<ServerConfig, "env" | "machine">): Promise<LocalBuildSettings> {
+  const { localBuildSettingsFromEnv } = await import("@molecule-ai/local-build");
+  return localBuildSettingsFromEnv(env, {
     homeDir: machine.homeDirectory,
     tmpDir: machine.temporaryDirectory,
   });
+}
+
+/** Beside the checkouts that images were built from. */
+async function openProvenanceStore(
+  config: Pick<ServerConfig, "env" | "machine">,
+): Promise<ProvenanceStore> {
+  const { createProvenanceStore } = await import("@molecule-ai/image-trust");
+  const { cacheDirectory } = await readLocalBuildSettings(config);
   return createProvenanceStore(join(cacheDirectory, "provenance"));
 }
 

@@ -25,6 +25,11 @@ export interface GateQuestion {
   readonly image: ResolvedImage;
   /** True for an image that was named, not the one of a runtime. */
   readonly isNamed: boolean;
+  /**
+   * The repository that `image.digest` is of: by default the one of `image.ref`, null when that digest
+   * is of none.
+   */
+  readonly digestRepository?: string | null | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,11 +60,11 @@ export function createAdmissionGate(options: AdmissionGateOptions): AdmissionGat
 
 async function gatherFacts(
   options: AdmissionGateOptions,
-  { image, tier, isNamed, signal }: GateQuestion,
+  { image, tier, isNamed, digestRepository, signal }: GateQuestion,
 ): Promise<ImageFacts> {
   const { engine, policy } = options;
   const found = await engine.images.inspect(image.imageId, { signal });
-  const digested = digestedReference(image, found);
+  const digested = digestedReference(image, digestRepository, found);
   const rules = rulesFor(policy, tier);
   const verification =
     rules.signed === true || rules.provenance === true
@@ -73,7 +78,8 @@ async function gatherFacts(
     digest: digested?.digest,
     source: image.source ?? digested?.repository,
     origin: isBuilt ? "built" : digested === undefined ? undefined : "pulled",
-    createdAt: found?.createdAt,
+    // An image that can be built again carries the time of its source.
+    createdAt: momentOf(kept?.finishedAt) ?? found?.createdAt,
     bases: kept?.dockerfile?.bases,
     findings: kept?.dockerfile?.findings,
     verification,
@@ -84,9 +90,13 @@ async function gatherFacts(
 /** The registry's name of the image: as it was pulled now, or as the engine remembers. */
 function digestedReference(
   image: ResolvedImage,
+  repository: string | null | undefined,
   found: ImageInfo | undefined,
 ): { readonly repository: string; readonly digest: string } | undefined {
-  const named = image.digest === undefined ? [] : [`${repositoryOf(image.ref)}@${image.digest}`];
+  const named =
+    image.digest === undefined || repository === null
+      ? []
+      : [`${repository ?? repositoryOf(image.ref)}@${image.digest}`];
   for (const text of [...named, ...(found?.digests ?? [])]) {
     try {
       const { domain, path, digest } = parseImageReference(text);
@@ -96,6 +106,11 @@ function digestedReference(
     }
   }
   return undefined;
+}
+
+function momentOf(text: string | undefined): number | undefined {
+  const moment = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(moment) ? undefined : moment;
 }
 
 function repositoryOf(reference: string): string {

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openEngine } from "../../compose.js";
+import { openRegistryClient } from "../../compose-registry.js";
 import { openCosign, openProvenanceStore } from "../../compose-trust.js";
 import { CliError } from "../../errors.js";
 import type { CommandResult } from "../../output/reporter.js";
@@ -57,10 +57,7 @@ async function keptProvenance(
   reference: string,
   directory: string,
 ): Promise<string> {
-  await using engine = await openEngine(context);
-  const found = await engine.images.inspect(reference, { signal: context.signal });
-  const kept =
-    found === undefined ? undefined : await (await openProvenanceStore(context)).read(found.id);
+  const kept = await findKept(context, reference);
   if (kept === undefined) {
     throw new CliError("ERR_CLI_PATH_NOT_FOUND", `No provenance of ${reference} is kept here`, {
       hint: "Attest where the image was built and pushed from, or give --predicate and --type.",
@@ -69,4 +66,16 @@ async function keptProvenance(
   const file = join(directory, "predicate.json");
   await writeFile(file, JSON.stringify(kept.predicate), { mode: 0o600 });
   return file;
+}
+
+/** By what its builder knew it as: the digest of its configuration, or on some engines its own. */
+async function findKept(context: CommandContext, reference: string) {
+  const { parseManifest } = await import("@molecule-ai/registry-client");
+  const store = await openProvenanceStore(context);
+  await using registry = await openRegistryClient(context);
+  const { digest, json } = await registry.manifest(reference, { signal: context.signal });
+  const manifest = parseManifest(json);
+  const byConfig =
+    manifest?.kind === "image" ? await store.read(manifest.config.digest) : undefined;
+  return byConfig ?? (await store.read(digest));
 }
