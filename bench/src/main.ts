@@ -3,7 +3,13 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { measure, type Measurement, type Scenario } from "./measure.js";
 import { formatTable, formatTarget } from "./report.js";
-import { buildxCold, buildxWarm, parseProgress, sharedCache } from "./scenarios/build.js";
+import {
+  buildxCold,
+  buildxColdTar,
+  buildxWarm,
+  parseProgress,
+  sharedCache,
+} from "./scenarios/build.js";
 import { version } from "./scenarios/cli.js";
 import { cacheHit, cacheHitBare, coldBuild, sameTree } from "./scenarios/image.js";
 import { readyByDevcontainer, startByCli, startByHand, startTwenty } from "./scenarios/start.js";
@@ -18,6 +24,7 @@ const SCENARIOS: readonly Scenario[] = [
   sameTree,
   buildxWarm,
   buildxCold,
+  buildxColdTar,
   parseProgress,
   sharedCache,
   startTwenty,

@@ -62,7 +62,10 @@ function dockerfile(base: string, nonce: string): string {
 }
 
 /** Both sides use the same buildx, the same builder (the engine itself) and the same directory. */
-async function compareBuildx(kind: "warm" | "cold"): Promise<Comparison> {
+async function compareBuildx(
+  kind: "warm" | "cold",
+  way: "directory" | "tar" = "directory",
+): Promise<Comparison> {
   const buildx = await findBuildx();
   if (buildx.file === undefined) throw new Error(buildx.skip);
   const { file } = buildx;
@@ -105,7 +108,11 @@ async function compareBuildx(kind: "warm" | "cold"): Promise<Comparison> {
     async theirs() {
       const tag = newTag();
       const args = ["build", "--builder=default", "--progress=rawjson", "--load", `--tag=${tag}`];
-      await execa(file, [...args, context], { env, extendEnv: false });
+      if (way === "directory") await execa(file, [...args, context], { env, extendEnv: false });
+      else {
+        const tar = execa("tar", ["-C", context, "-c", "."], { encoding: "buffer", buffer: false });
+        await execa(file, [...args, "-"], { env, extendEnv: false, input: tar.stdout });
+      }
       return remover(tag);
     },
     async [Symbol.asyncDispose]() {
@@ -137,6 +144,16 @@ export const buildxCold: Scenario = {
   iterations: 6,
   unavailable: withoutBuildx,
   prepare: () => compareBuildx("cold"),
+};
+
+export const buildxColdTar: Scenario = {
+  id: "buildx-cold-tar",
+  title: "the same, no step cached",
+  against: "`tar -c . | buildx build --load -`",
+  target: 1.03,
+  iterations: 6,
+  unavailable: withoutBuildx,
+  prepare: () => compareBuildx("cold", "tar"),
 };
 
 /** 10 MB as buildx 0.13 writes them: indented, mostly the output of steps and bytes on their way. */
