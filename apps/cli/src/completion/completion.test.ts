@@ -96,7 +96,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
     await promisify(execFile)("bash", ["-n", path]);
   });
   it("offers commands", async () => {
-    expect(await complete("re")).toEqual(["restart"]);
+    expect(await complete("res")).toEqual(["restart"]);
     expect(await complete("")).toEqual(expect.arrayContaining(["up", "ls", "doctor", "--version"]));
   });
   it("offers options of the command", async () => {
@@ -113,7 +113,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
   it("knows a server before the command from the command", async () => {
     expect(await complete("--ser")).toEqual(["--server"]);
     expect(await complete("--server", "")).toEqual([]);
-    expect(await complete("--server", "http://x", "re")).toEqual(["restart"]);
+    expect(await complete("--server", "http://x", "res")).toEqual(["restart"]);
     expect(await complete("--local", "rm", "o")).toEqual(["other"]);
   });
   it("offers live workspaces, quoted, and runtimes", async () => {
