@@ -15,7 +15,7 @@ import {
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pack } from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -300,10 +300,6 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
       const reason = new Error("no more");
       const tag = newTag();
       const before = await leftImages();
-      const metadata = async (): Promise<string[]> =>
-        (await readdir(tmpdir())).filter(
-          (name) => name.startsWith("molecule-buildx-") && !name.includes("test"),
-        );
       const building = build(
         { Dockerfile: `${BASE}RUN echo begun; ${command}\n` },
         {
@@ -316,11 +312,40 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
       ).catch((error: unknown) => error);
       await expect.poll(() => events.length, { timeout: 20_000 }).toBe(1);
       await expect.poll(() => isRunning(command)).toBe(true);
-      const dirs = await metadata();
-      expect(dirs.length).toBeGreaterThan(0);
       abort.abort(reason);
       expect(await building).toBe(reason);
       await expect.poll(() => isRunning(command), { timeout: 10_000 }).toBe(false);
+      const metadata = /--metadata-file\n(.+)\n/g;
+      const paths = [...(await tools.calls()).matchAll(metadata)].map(([, path = ""]) => path);
+      expect(paths.length).toBeGreaterThan(0);
+      for (const path of paths) await expect(stat(dirname(path))).rejects.toThrow("ENOENT");
+      expect(await engine.images.inspect(tag)).toBeUndefined();
+      expect(await leftImages()).toBe(before);
+    });
+
+    it("tags nothing when it is aborted between the last step and the tags", async () => {
+      const tag = newTag();
+      const before = await leftImages();
+      const abort = new AbortController();
+      const reason = new Error("late");
+      const late: DockerEngine = {
+        ...engine,
+        images: {
+          ...engine.images,
+          async inspect(ref, options) {
+            const image = await engine.images.inspect(ref, options);
+            abort.abort(reason);
+            return image;
+          },
+        },
+      };
+      await expect(
+        build(
+          { Dockerfile: `${BASE}RUN echo ${tag}\n` },
+          { tags: [tag], signal: abort.signal },
+          { engine: late },
+        ),
+      ).rejects.toBe(reason);
       expect(await engine.images.inspect(tag)).toBeUndefined();
       expect(await leftImages()).toBe(before);
     });

@@ -112,7 +112,12 @@ async function attempt(run: BuildxBuildRun, request: BuildOptions): Promise<Atte
         outline: upload?.outline,
       });
     }
-    const image = await identify(run, request, await metadata.read());
+    const written = await metadata.read();
+    const image = await identify(run, request, written);
+    if (signal.aborted) {
+      await takeBack(run, written);
+      throw signal.reason;
+    }
     // From here on there is nothing left to cancel: either all tags point to the image or it failed.
     if (tagsByEngine && image.imageId !== undefined) {
       for (const tag of request.tags) await run.engine.images.tag(image.imageId, tag);
