@@ -149,7 +149,7 @@ export const buildxCold: Scenario = {
 export const buildxColdTar: Scenario = {
   id: "buildx-cold-tar",
   title: "the same, no step cached",
-  against: "`tar -c . | buildx build --load -`",
+  against: "`buildx build --load -`, the directory as a tar on its standard input",
   target: 1.03,
   iterations: 6,
   unavailable: withoutBuildx,
