@@ -95,6 +95,6 @@ describe("the frames of a stream of JSON and lines", () => {
   ])("takes a megabyte of %s in time linear in its length", (_, text) => {
     const before = performance.now();
     of(text);
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(performance.now() - before).toBeLessThan(15_000);
   });
 });

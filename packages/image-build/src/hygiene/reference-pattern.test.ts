@@ -61,6 +61,6 @@ describe("parseReferencePattern", () => {
     );
     const started = performance.now();
     expect(parseReferencePattern("*a".repeat(256))(`${"a".repeat(5_000)}b`)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 });

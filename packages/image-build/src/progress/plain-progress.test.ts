@@ -229,7 +229,7 @@ describe("the progress of buildx as text", () => {
     for (const text of hurtful) {
       const startedAt = performance.now();
       follow([text]);
-      expect(performance.now() - startedAt).toBeLessThan(1500);
+      expect(performance.now() - startedAt).toBeLessThan(15_000);
     }
   });
 });
