@@ -53,7 +53,7 @@ export interface ImageInfo {
   readonly sizeBytes: number;
   /** Unix milliseconds; undefined when the engine leaves it out. */
   readonly createdAt: number | undefined;
-  /** When it last got a tag on this engine by a build, an import or {@link ImageApi.tag}; engines do not tell it of a pull. */
+  /** When it last got a tag on this engine by a build, an import or {@link ImageApi.tag}; engines do not tell it of a pull or a load. */
   readonly taggedAt: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
