@@ -48,26 +48,26 @@ export function createAdmission(context: TrustContext, machine: TrustMachine): A
     if (!hasPolicy && question.tier < 3) return { decision: "allowed", findings: [] };
     await using registry = await openRegistryClient(context);
     const gate = await openGate(context, machine, registry);
-    const digestRepository = await findDigestRepository(context, question);
-    return await gate.admit({ ...question, digestRepository });
+    const pushedAs = await findPushed(context, { ...question, imageId: question.image.imageId });
+    return await gate.admit({ ...question, pushedAs });
   };
 }
 
-/** Where the digest of an image is one; see `digestRepository` of local builds. */
-export async function findDigestRepository(
+/** What a registry calls an image that was built here; see `pushedAs`. */
+export async function findPushed(
   { settings }: Pick<TrustContext, "settings">,
-  { runtime, isNamed }: { readonly runtime: string; readonly isNamed: boolean },
+  image: { readonly runtime: string; readonly imageId: string; readonly isNamed: boolean },
 ): Promise<string | null | undefined> {
-  if (isNamed) return undefined;
-  const [{ digestRepository, localBuildSettingsFromEnv }, { resolveRegistry }] = await Promise.all([
+  if (image.isNamed) return undefined;
+  const [{ localBuildSettingsFromEnv, pushedAs }, { resolveRegistry }] = await Promise.all([
     import("@molecule-ai/local-build"),
     import("@molecule-ai/registry-mode"),
   ]);
-  const { pushPrefix } = localBuildSettingsFromEnv(settings.env, {
+  const localBuild = localBuildSettingsFromEnv(settings.env, {
     homeDir: settings.homeDirectory,
     tmpDir: settings.temporaryDirectory,
   });
-  return digestRepository(runtime, { registry: resolveRegistry(settings.env), pushPrefix });
+  return pushedAs(image, { ...localBuild, registry: resolveRegistry(settings.env) });
 }
 
 /** The gate of this machine. */

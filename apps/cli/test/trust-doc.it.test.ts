@@ -130,6 +130,7 @@ describe.skipIf(skip !== undefined)("docs/trust.md, read from top to bottom", ()
     const why = printed.get("policy") ?? "";
     expect(why).toMatch(/admission +allowed/);
     expect(why).toMatch(/rules that hold +sources, signed, provenance, maxAgeDays/);
+    expect(why.match(/^trusted is ready at/gm)).toHaveLength(2);
     expect(why).toContain(`urn:molecule:install:${world.installId}`);
     expect(why).toMatch(/from +molecule-local\/base:bookworm sha256:/);
   });

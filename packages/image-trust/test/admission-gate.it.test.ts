@@ -176,15 +176,15 @@ describe.skipIf(skip !== undefined)("the gate before a workspace", () => {
       ],
     };
     const signed = gate({ rules: { signed: true }, trust }, { registry });
-    const pushed = { ...image, digest: `sha256:${"a".repeat(64)}` };
-    const question = { tier: 2, image: pushed, isNamed: false } as const;
+    const digest = `sha256:${"a".repeat(64)}`;
+    const question = { tier: 2, image: { ...image, digest }, isNamed: false } as const;
     await signed
-      .judge({ ...question, digestRepository: "registry.example.com/team/hello" })
+      .judge({ ...question, pushedAs: `registry.example.com/team/hello@${digest}` })
       .catch(() => undefined);
     expect(asked.length).toBeGreaterThan(0);
     expect(asked.every((name) => name.startsWith("registry.example.com/team/hello"))).toBe(true);
     asked.length = 0;
-    expect((await signed.judge({ ...question, digestRepository: null })).decision).toBe("refused");
+    expect((await signed.judge({ ...question, pushedAs: null })).decision).toBe("refused");
     expect(asked).toEqual([]);
   });
 

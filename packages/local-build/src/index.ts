@@ -1,7 +1,6 @@
 export type { BuildRecorder, RecordedBuild } from "./build-recorder.js";
 export { cacheKey } from "./cache-key.js";
 export type { CollectedItem, CollectOptions, CollectResult } from "./collect.js";
-export { digestRepository } from "./digest-repository.js";
 export { LocalBuildError, type LocalBuildErrorCode } from "./errors.js";
 export type { TemplateLimits } from "./limits.js";
 export {
@@ -10,6 +9,7 @@ export {
   type LocalBuildSource,
 } from "./local-build-source.js";
 export type { LocalImage } from "./local-images.js";
+export { pushedAs } from "./pushed-as.js";
 export {
   localBuildSettingsFromEnv,
   type CollectionLimits,

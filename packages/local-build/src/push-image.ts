@@ -1,3 +1,4 @@
+import type { DockerEngine } from "@molecule-ai/docker-engine";
 import { pushTags, type PublishEvent } from "@molecule-ai/image-build";
 import { runtimeImage, type ResolvedImage } from "@molecule-ai/registry-mode";
 import type { EnsureRun } from "./ensure-run.js";
@@ -94,11 +95,22 @@ async function pushAs(
     const pushed = await pushTags({ engine, tags, attempts, clock, signal, onEvent });
     return new Map(pushed.map(({ tag, digest }) => [tag, { imageId, digest }]));
   } finally {
-    for (const [tag, previous] of before) {
-      const given =
-        previous === undefined ? engine.images.remove(tag) : engine.images.tag(previous, tag);
-      // A name too many does no harm.
-      await given.catch(() => undefined);
-    }
+    await giveBack(engine, imageId, before).catch(() => undefined);
+  }
+}
+
+/**
+ * Every name goes from the image before others get theirs back: a tag that is only moved would leave
+ * it its digest in the repository, and so it would stay on the engine for good.
+ */
+async function giveBack(
+  engine: DockerEngine,
+  imageId: string,
+  before: ReadonlyMap<string, string | undefined>,
+): Promise<void> {
+  const moved = [...before].filter(([, previous]) => previous !== imageId);
+  for (const [tag] of moved) await engine.images.remove(tag);
+  for (const [tag, previous] of moved) {
+    if (previous !== undefined) await engine.images.tag(previous, tag);
   }
 }

@@ -1,6 +1,6 @@
 import type { Machine } from "../compose.js";
 import { openRegistryClient } from "../compose-registry.js";
-import { findDigestRepository, openGate, openProvenanceStore } from "../compose-trust.js";
+import { findPushed, openGate, openProvenanceStore } from "../compose-trust.js";
 import type { CommandContext } from "../run-command.js";
 import type { FleetWorkspace } from "./fleet.js";
 import type { WorkspaceWhy } from "./workspace-why.js";
@@ -19,8 +19,9 @@ export async function explainLocally(
   const kept = await (await openProvenanceStore(context)).read(image.imageId);
   const tier = asTier(workspace.tier);
   const isNamed = spec.image !== undefined && spec.image !== "";
-  const digestRepository = await findDigestRepository(context, {
+  const pushedAs = await findPushed(context, {
     runtime: workspace.runtime,
+    imageId: image.imageId,
     isNamed,
   });
   return {
@@ -34,7 +35,7 @@ export async function explainLocally(
     source: image.source,
     revision: image.revision,
     provenance: kept && readProvenance(kept.predicateType, kept.predicate),
-    verdict: await gate.judge({ tier, image, isNamed, digestRepository, signal }),
+    verdict: await gate.judge({ tier, image, isNamed, pushedAs, signal }),
   };
 }
 

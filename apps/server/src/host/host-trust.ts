@@ -42,11 +42,12 @@ export function createHostTrust(options: TrustOptions): HostTrust {
   const { engine, installId, policy, clock } = options;
   let opened: Promise<ProvenanceStore> | undefined;
   const store = (): Promise<ProvenanceStore> => (opened ??= openProvenanceStore(options.config));
-  const repositoryOf = async ({ runtime, isNamed }: AdmissionQuestion) => {
+  const findPushed = async ({ runtime, image, isNamed }: AdmissionQuestion) => {
     if (isNamed) return undefined;
-    const { digestRepository } = await import("@molecule-ai/local-build");
-    const { pushPrefix } = await readLocalBuildSettings(options.config);
-    return digestRepository(runtime, { registry: options.settings.plan.registry, pushPrefix });
+    const { pushedAs } = await import("@molecule-ai/local-build");
+    const localBuild = await readLocalBuildSettings(options.config);
+    const { registry } = options.settings.plan;
+    return pushedAs({ runtime, imageId: image.imageId }, { ...localBuild, registry });
   };
   const openRecorder = async () => {
     const { createProvenanceRecorder } = await import("@molecule-ai/image-trust");
@@ -71,7 +72,7 @@ export function createHostTrust(options: TrustOptions): HostTrust {
         registry,
         clock,
       });
-      return await gate.admit({ ...question, digestRepository: await repositoryOf(question) });
+      return await gate.admit({ ...question, pushedAs: await findPushed(question) });
     },
     recorder: {
       built: async (build, { signal }) => (await openRecorder()).built(build, { signal }),

@@ -26,10 +26,10 @@ export interface GateQuestion {
   /** True for an image that was named, not the one of a runtime. */
   readonly isNamed: boolean;
   /**
-   * The repository that `image.digest` is of: by default the one of `image.ref`, null when that digest
-   * is of none.
+   * What a registry calls it, `repository@sha256:…`, when its own name does not say; null when its name
+   * means no registry at all.
    */
-  readonly digestRepository?: string | null | undefined;
+  readonly pushedAs?: string | null | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,11 +60,11 @@ export function createAdmissionGate(options: AdmissionGateOptions): AdmissionGat
 
 async function gatherFacts(
   options: AdmissionGateOptions,
-  { image, tier, isNamed, digestRepository, signal }: GateQuestion,
+  { image, tier, isNamed, pushedAs, signal }: GateQuestion,
 ): Promise<ImageFacts> {
   const { engine, policy } = options;
   const found = await engine.images.inspect(image.imageId, { signal });
-  const digested = digestedReference(image, digestRepository, found);
+  const digested = digestedReference(image, pushedAs, found);
   const rules = rulesFor(policy, tier);
   const verification =
     rules.signed === true || rules.provenance === true
@@ -90,14 +90,12 @@ async function gatherFacts(
 /** The registry's name of the image: as it was pulled now, or as the engine remembers. */
 function digestedReference(
   image: ResolvedImage,
-  repository: string | null | undefined,
+  pushedAs: string | null | undefined,
   found: ImageInfo | undefined,
 ): { readonly repository: string; readonly digest: string } | undefined {
-  const named =
-    image.digest === undefined || repository === null
-      ? []
-      : [`${repository ?? repositoryOf(image.ref)}@${image.digest}`];
-  for (const text of [...named, ...(found?.digests ?? [])]) {
+  const own = image.digest === undefined ? undefined : `${repositoryOf(image.ref)}@${image.digest}`;
+  const named = pushedAs === undefined ? own : pushedAs;
+  for (const text of [named ?? [], found?.digests ?? []].flat()) {
     try {
       const { domain, path, digest } = parseImageReference(text);
       if (digest !== undefined) return { repository: `${domain}/${path}`, digest };
