@@ -54,8 +54,6 @@ describe.skipIf(skip)("images", () => {
   it("stop being saved and loaded when aborted", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
-    const tagged = (await engine.images.inspect(id))?.taggedAt;
-    expect(tagged).toBeGreaterThan(Date.now() - 600_000);
     const archive = await engine.images.save([id], { signal: controller.signal });
     controller.abort(reason);
     await expect(buffer(archive)).rejects.toBe(reason);
