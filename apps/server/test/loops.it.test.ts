@@ -133,7 +133,7 @@ describe.skipIf(found.skip !== undefined)(
           images,
           settings,
           provenanceOf: () => Promise.resolve(undefined),
-        inDocker: false,
+          inDocker: false,
         },
         async up() {
           const { id, url } = await provisioner.up({

@@ -68,13 +68,17 @@ describe("the options of a build", () => {
 
   it("are refused with nothing but errors of their own, whatever the address is", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.webUrl({ size: "xsmall" })), fc.string(), (url, commit) => {
-        try {
-          check(git(url, commit));
-        } catch (error) {
-          expect(error).toMatchObject({ code: "ERR_BUILD_OPTIONS" });
-        }
-      }),
+      fc.property(
+        fc.oneof(fc.string(), fc.webUrl({ size: "xsmall" })),
+        fc.string(),
+        (url, commit) => {
+          try {
+            check(git(url, commit));
+          } catch (error) {
+            expect(error).toMatchObject({ code: "ERR_BUILD_OPTIONS" });
+          }
+        },
+      ),
     );
   });
 

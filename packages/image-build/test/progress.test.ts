@@ -4,7 +4,11 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { explainFailure, explainRefusal, type FailureContext } from "../src/failure/build-failure.js";
+import {
+  explainFailure,
+  explainRefusal,
+  type FailureContext,
+} from "../src/failure/build-failure.js";
 import type { BuildOutcome, BuildProgress } from "../src/progress/build-progress.js";
 import { createBuildkitProgress } from "../src/engine/buildkit-progress.js";
 import { createClassicProgress } from "../src/engine/classic-progress.js";

@@ -107,6 +107,16 @@ describe.skipIf(skip !== undefined)("a cache that two engines share through a re
   const warnings = (): string[] =>
     events.flatMap((event) => (event.type === "warning" ? [event.code] : []));
 
+  /** Images that have a tag or a digest in the repository of a reference. */
+  async function namedIn(engine: DockerEngine, ref: string): Promise<string[]> {
+    const repository = ref.slice(0, ref.lastIndexOf(":"));
+    const names = (await engine.images.list()).flatMap(({ tags, digests }) => [
+      ...tags,
+      ...digests,
+    ]);
+    return names.filter((name) => name.startsWith(repository));
+  }
+
   it("gives the second engine every step that the first has done", async () => {
     const ref = `${registry.host}/${uniqueName("cache")}:main`;
     const cold = await build(here, { from: [ref], to: ref });
@@ -123,6 +133,7 @@ describe.skipIf(skip !== undefined)("a cache that two engines share through a re
 
     const warm = await build(there, { from: [ref], to: ref });
     expect(warm).toMatchObject({ steps: 3, cachedSteps: 3 });
+    for (const engine of [here, there]) expect(await namedIn(engine, ref)).toEqual([]);
     expect(warm.cache).toMatchObject({
       result: "hit",
       imports: [{ ref, verdict: "hit" }],
@@ -136,6 +147,7 @@ describe.skipIf(skip !== undefined)("a cache that two engines share through a re
     const ref = `${registry.host}/${uniqueName("cache")}:main`;
     await build(here, { to: ref });
     await build(there, { from: [ref], to: ref });
+    expect(await namedIn(there, ref)).toEqual([]);
     await using third = await startSecondEngine();
     await using engine = await connect(third.dockerHost);
     expect(await build(engine, { from: [ref] })).toMatchObject({ cachedSteps: 3 });
@@ -160,6 +172,7 @@ describe.skipIf(skip !== undefined)("a cache that two engines share through a re
       const before = await here.images.inspect(ref);
       await build(here, { from: [ref], to: ref });
       expect((await here.images.inspect(ref))?.id).toBe(before?.id);
+      expect(await namedIn(here, ref)).toEqual([ref]);
     } finally {
       await here.images.remove(ref);
     }

@@ -52,12 +52,8 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
   const restore = async (): Promise<void> => {
     const time = AbortSignal.timeout(RESTORE_MS);
     for (const [ref, imageId] of before) {
-      const given =
-        imageId === undefined
-          ? engine.images.remove(ref, { signal: time })
-          : engine.images.tag(imageId, ref, { signal: time });
       // A name too many does no harm, and the build is what counts.
-      await given.catch(() => undefined);
+      await giveBack(engine, ref, imageId, time).catch(() => undefined);
     }
     before.clear();
   };
@@ -90,6 +86,7 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
         // The words by which an export is known; see the cache observer.
         await asVertex(options, "exporting cache to registry", async (idle, onEvent) => {
           await remember(ref);
+          await giveBack(engine, ref, undefined, idle);
           await engine.images.tag(imageId, ref, { signal: idle });
           await engine.images.push(ref, { signal: idle, onEvent });
         }).catch((error: unknown) => {
@@ -100,6 +97,22 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
     },
     [Symbol.asyncDispose]: restore,
   };
+}
+
+/**
+ * Takes the reference from the image that has it now. A tag that is only moved leaves that image its
+ * digest in the repository, and with it an image that nobody can name any more.
+ */
+async function giveBack(
+  engine: DockerEngine,
+  ref: string,
+  imageId: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = await engine.images.inspect(ref, { signal });
+  if (now !== undefined && now.id === imageId) return;
+  if (now !== undefined) await engine.images.remove(ref, { signal });
+  if (imageId !== undefined) await engine.images.tag(imageId, ref, { signal });
 }
 
 /** BuildKit says it like this; it is not asked for what the engine could not pull. */

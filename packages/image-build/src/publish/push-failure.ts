@@ -23,7 +23,10 @@ const failure = (reason: string, kind: PushFailureClass, isPassing = false): Pus
  */
 const SIGNS: readonly (readonly [sign: RegExp, failure: PushFailure])[] = [
   [/500 internal server error/, failure("HTTP 500", "registry", true)],
-  [/\b401\b|unauthorized|no basic auth credentials/, failure("authentication failed", "credentials")],
+  [
+    /\b401\b|unauthorized|no basic auth credentials/,
+    failure("authentication failed", "credentials"),
+  ],
   [/\b403\b|denied/, failure("permission denied", "credentials")],
   [/\b404\b|not found/, failure("repository not found", "registry")],
   [/timeout|deadline/, failure("connection timed out", "network", true)],
