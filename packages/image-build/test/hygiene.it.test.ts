@@ -4,6 +4,7 @@ import {
   busyboxImage,
   cleanupEngine,
   findTestEngine,
+  startFakeRegistry,
   startFaultProxy,
   uniqueName,
 } from "@molecule-ai/testkit";
@@ -105,6 +106,27 @@ describe.skipIf(found.skip !== undefined)("cleaning an engine", () => {
     expect(await engine.images.inspect(gone)).toBeUndefined();
     expect((await engine.images.inspect(safe))?.tags).toHaveLength(2);
     expect(await engine.images.inspect(used)).toBeDefined();
+  });
+
+  it("counts the age of an image from its pull, however old it is", async () => {
+    await using registry = await startFakeRegistry();
+    const pulled = `${registry.host}/team/${name}:1`;
+    await engine.images.pull(pulled);
+    try {
+      const before = Date.now() - 60_000;
+      const rules = policy({ scope: [] });
+      const { images, containers } = await readCleanupInventory(engine, rules);
+      const one = images.filter(({ tags }) => tags.includes(pulled));
+      expect(one).toHaveLength(1);
+      expect(one[0]?.newestAt).toBeGreaterThan(before);
+      const only = { images: one, containers, networks: [], buildCache: [] };
+      const { kept } = planCleanup(only, rules, Date.now());
+      expect(kept).toContainEqual(
+        expect.objectContaining({ name: pulled, reason: "not older than 72h" }),
+      );
+    } finally {
+      await engine.images.remove(pulled);
+    }
   });
 
   it("removes nothing by looking, and nothing that is young", async () => {

@@ -6,6 +6,7 @@ import type {
 } from "@molecule-ai/docker-engine";
 import pLimit from "p-limit";
 import type { CleanupPolicy } from "./cleanup-policy.js";
+import { readRecentArrivals } from "./recent-arrivals.js";
 
 export interface InventoryImage {
   readonly id: string;
@@ -14,7 +15,7 @@ export interface InventoryImage {
   readonly labels: Readonly<Record<string, string>>;
   /** With the layers that it shares with others. */
   readonly sizeBytes: number;
-  /** When it was made or last tagged here, whichever was later; Unix milliseconds. */
+  /** When it was made, last tagged here or, as far as the engine still knows, pulled; Unix milliseconds. */
   readonly newestAt: number;
 }
 
@@ -89,6 +90,7 @@ async function readImages(
 ): Promise<InventoryImage[]> {
   const limit = pLimit(CONCURRENCY);
   const listed = await engine.images.list({}, options);
+  const arrivals = await readRecentArrivals(engine, options);
   const images = await limit.map(listed, async (image): Promise<InventoryImage | undefined> => {
     // A list does not tell when an image was tagged: one built of old layers is not old.
     const info = await engine.images.inspect(image.id, options);
@@ -99,7 +101,11 @@ async function readImages(
       digests: info.digests,
       labels: info.labels,
       sizeBytes: image.sizeBytes,
-      newestAt: Math.max(info.createdAt ?? image.createdAt, info.taggedAt ?? 0),
+      newestAt: Math.max(
+        info.createdAt ?? image.createdAt,
+        info.taggedAt ?? 0,
+        ...[info.id, ...info.tags, ...info.digests].map((name) => arrivals.get(name) ?? 0),
+      ),
     };
   });
   return images.filter((image) => image !== undefined);
