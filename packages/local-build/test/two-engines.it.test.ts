@@ -140,7 +140,8 @@ describe.skipIf(skip !== undefined)("two machines and a registry that asks for c
       [first, cold],
       [last, warm],
     ] as const) {
-      const { tags = [] } = (await engine.images.inspect(image.imageId)) ?? {};
+      const { tags = [], digests } = (await engine.images.inspect(image.imageId)) ?? {};
+      expect(digests).toEqual([]);
       expect(tags.toSorted()).toEqual([image.ref, image.ref.replace(/:.*/, ":latest")].toSorted());
     }
   });

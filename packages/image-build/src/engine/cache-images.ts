@@ -53,7 +53,7 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
     const time = AbortSignal.timeout(RESTORE_MS);
     for (const [ref, imageId] of before) {
       // A name too many does no harm, and the build is what counts.
-      await giveBack(engine, ref, imageId, time).catch(() => undefined);
+      await moveName(engine, ref, imageId, time).catch(() => undefined);
     }
     before.clear();
   };
@@ -86,8 +86,7 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
         // The words by which an export is known; see the cache observer.
         await asVertex(options, "exporting cache to registry", async (idle, onEvent) => {
           await remember(ref);
-          await giveBack(engine, ref, undefined, idle);
-          await engine.images.tag(imageId, ref, { signal: idle });
+          await moveName(engine, ref, imageId, idle);
           await engine.images.push(ref, { signal: idle, onEvent });
         }).catch((error: unknown) => {
           // Whoever called looks at the signal next.
@@ -100,10 +99,11 @@ export async function pullCacheImages(options: CacheImagesOptions): Promise<Cach
 }
 
 /**
- * Takes the reference from the image that has it now. A tag that is only moved leaves that image its
- * digest in the repository, and with it an image that nobody can name any more.
+ * Makes the reference mean that image, or nothing. A tag that is only moved would leave the image that
+ * had it its digest in the repository, and so on the engine for good. Where all steps came from the
+ * cache, what was built can be the image that was pulled: then this is its only name, and stays.
  */
-async function giveBack(
+async function moveName(
   engine: DockerEngine,
   ref: string,
   imageId: string | undefined,
