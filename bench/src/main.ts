@@ -12,6 +12,7 @@ import {
 } from "./scenarios/build.js";
 import { version } from "./scenarios/cli.js";
 import { cacheHit, cacheHitBare, coldBuild, sameTree } from "./scenarios/image.js";
+import { inventory } from "./scenarios/inventory.js";
 import { readyByDevcontainer, startByCli, startByHand, startTwenty } from "./scenarios/start.js";
 
 const SCENARIOS: readonly Scenario[] = [
@@ -26,6 +27,7 @@ const SCENARIOS: readonly Scenario[] = [
   buildxCold,
   buildxColdTar,
   parseProgress,
+  inventory,
   sharedCache,
   startTwenty,
   version,
