@@ -39,11 +39,7 @@ async function findOrigin(
   }
 }
 
-export function formatDetails(
-  details: FleetDetails,
-  style: Style,
-  origin?: string | undefined,
-): string {
+export function formatDetails(details: FleetDetails, style: Style, origin?: string): string {
   const fields: (readonly [string, string | undefined])[] = [
     ["id", details.id],
     ["name", details.name],

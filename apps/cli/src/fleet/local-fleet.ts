@@ -25,7 +25,7 @@ export function createLocalFleet(context: CommandContext): Fleet {
     },
     async explain(workspace) {
       const { explainLocally } = await import("./local-why.js");
-      return await explainLocally(context, await machine(), workspace);
+      return explainLocally(context, await machine(), workspace);
     },
     async *logs(id, request) {
       yield* (await machine()).backend.logs(id, request);

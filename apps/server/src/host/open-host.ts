@@ -62,7 +62,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenHost> {
         backend,
         provisioner,
         images: images.source,
-        provenanceOf: trust.provenanceOf,
+        provenanceOf: (imageId) => trust.provenanceOf(imageId),
         settings: plan,
         inDocker,
       },
