@@ -74,6 +74,9 @@ describe("the shape of the grammar", () => {
       image: "none",
       "image build": "directories",
       "image cache ls": "none",
+      why: "workspaces",
+      rebuild: "paths",
+      "trust verify": "none",
     });
   });
 });
