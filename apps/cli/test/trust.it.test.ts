@@ -226,6 +226,19 @@ while :; do sleep 0.1; done`,
       expect((await made()).filter((tag) => tag.includes(name))).toEqual([]);
     });
 
+    it("builds the second one with another backend, and says how far that is the same", async () => {
+      const directory = await project(
+        "plain",
+        "FROM molecule-test/busybox:latest\nRUN echo same > /made\n",
+      );
+      const args = ["rebuild", directory, "--second-backend", "classic"];
+      const { exitCode, last } = await json(args);
+      // The old builder leaves mount points in its layers, and writes down more settings.
+      expect([exitCode, last["level"]]).toEqual([1, "viable"]);
+      const unknown = await json(["rebuild", directory, "--second-backend", "magic"]);
+      expect([unknown.exitCode, unknown.last["code"]]).toEqual([2, "ERR_BUILD_SETTINGS"]);
+    });
+
     it("knows its levels", async () => {
       const { exitCode, last } = await json(["rebuild", "x", "--at-least", "perfect"]);
       expect([exitCode, last["code"]]).toEqual([2, "ERR_CLI_OPTION_INVALID"]);
