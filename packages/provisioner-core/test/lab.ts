@@ -132,7 +132,7 @@ export async function openLab(socketPath: string): Promise<Lab> {
   });
   const backendOn: Lab["backendOn"] = (on, over = {}) =>
     createDockerBackend({ engine: on, installId, stopGraceSeconds: 2, ...over });
-  const provisionerOn: Lab["provisionerOn"] = (on, source = image, admission = undefined) =>
+  const provisionerOn: Lab["provisionerOn"] = (on, source = image, admission) =>
     createProvisioner({
       backend: on,
       settings,
