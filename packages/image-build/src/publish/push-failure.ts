@@ -38,7 +38,7 @@ const SIGNS: readonly (readonly [sign: RegExp, failure: PushFailure])[] = [
   [/\b504\b/, failure("HTTP 504", "registry", true)],
   [/no space left/, failure("no space left", "registry")],
   [
-    /connection (?:refused|reset)|broken pipe|\beof\b|network is unreachable|no route to host/,
+    /connection (?:refused|reset|broken|closed)|broken pipe|\beof\b|network is unreachable|no route to host|\b(?:dial|read|write) tcp\b|closed (?:idle|network) connection/,
     failure("connection lost", "network", true),
   ],
 ];
@@ -49,6 +49,20 @@ const UNKNOWN = failure("push failed", "unknown");
 export function classifyPushFailure(text: string): PushFailure {
   const lower = text.toLowerCase();
   return SIGNS.find(([sign]) => sign.test(lower))?.[1] ?? UNKNOWN;
+}
+
+/**
+ * Why a push failed that the engine could not name. Where its words say nothing, and the registry does
+ * not answer the engine's question after the image either, it is the registry that is away.
+ */
+export function classifyUnnamedFailure(
+  text: string,
+  registryStatus: number | undefined,
+): PushFailure {
+  const said = classifyPushFailure(text);
+  return said === UNKNOWN && registryStatus !== undefined && registryStatus >= 500
+    ? failure("registry does not answer", "network", true)
+    : said;
 }
 
 /** `authentication failed (credentials)`; for an unknown reason without a class. */

@@ -10,7 +10,7 @@ import { detectProvider } from "./provider.js";
 import type { PublishEvent } from "./publish-event.js";
 import { PushError, type PushedTag } from "./push-error.js";
 import {
-  classifyPushFailure,
+  classifyUnnamedFailure,
   failureOfEngineCode,
   isHarborProjectMissing,
 } from "./push-failure.js";
@@ -121,13 +121,14 @@ function pushErrorOf(
 ): PushError {
   const { engineMessage, registryStatus } = cause.details;
   const text = typeof engineMessage === "string" ? engineMessage : cause.message;
-  const failure = failureOfEngineCode(cause.code) ?? classifyPushFailure(text);
+  const status = typeof registryStatus === "number" ? registryStatus : undefined;
+  const failure = failureOfEngineCode(cause.code) ?? classifyUnnamedFailure(text, status);
   const providers = [provider?.(registryHost(tag)) ?? detectProvider(registryHost(tag))];
   return new PushError({
     tag,
     failure,
     text,
-    status: typeof registryStatus === "number" ? registryStatus : undefined,
+    status,
     ...progress,
     pushed: [...progress.pushed],
     isProjectMissing: isHarborProjectMissing(providers, text),
