@@ -218,9 +218,9 @@ describe.skipIf(skipped !== undefined)(
           where state in ('waiting', 'queued', 'running')`;
         await expect.poll(() => countRows(unfinished), POLL).toBe(0);
 
-        const rows = await queryRows<{ id: string; status: string }>(
+        const rows = await queryRows<{ id: string; status: string; error: string | null }>(
           db,
-          sql`select id, status from workspaces`,
+          sql`select id, status, last_sample_error as error from workspaces`,
         );
         expect(rows.map(({ id }) => id).sort()).toEqual([...ids].sort());
         expect(

@@ -1,10 +1,11 @@
 import { systemClock } from "@molecule-ai/core";
-import { findTestEngine, uniqueName } from "@molecule-ai/testkit";
+import type { DockerEngine } from "@molecule-ai/docker-engine";
+import { callEngineJson, findTestEngine, uniqueName } from "@molecule-ai/testkit";
 import { expect, it } from "vitest";
 import { ensureNetwork } from "../src/docker/storage.js";
 import type { StartRun } from "../src/docker/start-run.js";
 import type { WorkspacePlan } from "../src/workspace-plan.js";
-import { connectLab } from "./lab.js";
+import { connectLab, openLab } from "./lab.js";
 
 const found = await findTestEngine();
 
@@ -25,5 +26,40 @@ it.skipIf(found.skip !== undefined)(
         for (const { id } of await same()) await engine.networks.remove(id);
       }
     }
+  },
+);
+
+it.skipIf(found.skip !== undefined)(
+  `a start waits while a rival's network of the same name is taken back${found.skip === undefined ? "" : `: ${found.skip}`}`,
+  async () => {
+    if (found.skip !== undefined) return;
+    await using lab = await openLab(found.socketPath);
+    const { engine, socketPath, settings } = lab;
+    await lab.provisioner.up(lab.spec());
+    const [own] = (await engine.networks.list()).filter(
+      ({ name }) => name === settings.networkName,
+    );
+    let rivals = 0;
+    const crowded: DockerEngine = {
+      ...engine,
+      containers: {
+        ...engine.containers,
+        async start(id, options) {
+          if (rivals === 0) {
+            rivals += 1;
+            const made = await callEngineJson<{ Id: string }>(socketPath, {
+              method: "POST",
+              path: "/networks/create",
+              body: { Name: own?.name, CheckDuplicate: false },
+            });
+            setTimeout(() => void engine.networks.remove(made.Id), 300);
+          }
+          await engine.containers.start(id, options);
+        },
+      },
+    };
+    const result = await lab.provisionerOn(lab.backendOn(crowded)).up(lab.spec());
+    expect(result.ready).toBe(true);
+    expect(rivals).toBe(1);
   },
 );

@@ -219,7 +219,7 @@ async function startContainer(
   if (plan.tier === 4) await checkHostPort(run, plan, prepared);
   if (old !== undefined) await swapIn(run, prepared, old);
   try {
-    await engine.containers.start(prepared.id, { signal: run.late });
+    await startOnNetwork(run, plan, prepared.id);
   } catch (error) {
     run.signal?.throwIfAborted();
     throw startFailed(run.id, error);
@@ -239,6 +239,27 @@ async function startContainer(
   const log = engine.containers.logs(prepared.id, { tail: 20, signal: AbortSignal.timeout(5000) });
   const logTail = await readLogTail(log, 10, run.context.redactor);
   throw exitError({ id: run.id, exitCode, restartCount, oomKilled }, logTail);
+}
+
+const MOST_STARTS = 4;
+
+/**
+ * Another process that makes the network at this very moment leaves the engine with two of its name,
+ * and it then refuses both, until that process has taken its own back: see {@link ensureNetwork}.
+ */
+async function startOnNetwork(run: StartRun, plan: WorkspacePlan, id: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await run.context.engine.containers.start(id, { signal: run.late });
+      return;
+    } catch (error) {
+      const mayBeTheNetwork =
+        plan.network !== undefined && isProvisionerError(error, "ERR_ENGINE_BAD_REQUEST");
+      if (!mayBeTheNetwork || attempt === MOST_STARTS) throw error;
+      run.signal?.throwIfAborted();
+      await ensureNetwork(run, plan);
+    }
+  }
 }
 
 /** Two workspaces on the host's network cannot listen on one port; the later one gives way. */
