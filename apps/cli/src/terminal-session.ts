@@ -77,8 +77,9 @@ export async function readHiddenLine(
   const { signal } = options;
   const { stdin, stderr } = process;
   signal.throwIfAborted();
-  stderr.write(question);
+  // Before it asks: who answers at once must not see the answer on the screen.
   stdin.setRawMode(true);
+  stderr.write(question);
   stdin.setEncoding("utf8");
   let onAbort: (() => void) | undefined;
   let onData: ((text: string) => void) | undefined;
