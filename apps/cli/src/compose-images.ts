@@ -3,6 +3,7 @@ import type { DockerEngine, RegistryCredential } from "@molecule-ai/docker-engin
 import type { Buildx, BuildSettings, DockerConfig, RegistryLogin } from "@molecule-ai/image-build";
 import type { RegistryClient } from "@molecule-ai/registry-client";
 import { openEngine } from "./compose.js";
+import { openRegistryClient } from "./compose-registry.js";
 import type { Environment } from "./config.js";
 import { CliError } from "./errors.js";
 import type { CommandContext } from "./run-command.js";
@@ -25,25 +26,9 @@ export async function openRegistries(
   references: readonly string[],
   prefix: string | undefined,
 ): Promise<Registries> {
-  const [{ createRegistryCredentials, engineSettingsFromEnv }, { createRegistryClient }] =
-    await Promise.all([
-      import("@molecule-ai/docker-engine"),
-      import("@molecule-ai/registry-client"),
-    ]);
-  const { redactor, clock } = context;
-  const { env, homeDirectory, hostPlatform, uid } = context.settings;
   const logins = await readLogins(context, references, prefix);
   const named = new Map(logins.map(({ host, credential }) => [host, credential]));
-  const find = createRegistryCredentials({
-    settings: engineSettingsFromEnv(env, { homeDirectory, platform: hostPlatform, uid }),
-    redactor,
-    onEvent: context.onEvent,
-  });
-  const client = createRegistryClient({
-    credentials: async (host, options) => named.get(host) ?? find(host, options),
-    redactor,
-    clock,
-  });
+  const client = await openRegistryClient(context, named);
   return {
     client,
     credential: prefix === undefined ? undefined : (host) => named.get(host),
