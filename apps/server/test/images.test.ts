@@ -13,6 +13,7 @@ let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer({
     env: { ...REGISTRY, MOLECULE_IMAGE_PINS: `hermes=${DIGEST}` },
+    loops: "elsewhere",
   });
 });
 const undo: (() => void)[] = [];
@@ -63,9 +64,7 @@ async function upgradesOf(id: string): Promise<unknown[]> {
 
 describe("images", () => {
   it("tells what each runtime is, is pinned to, and what its workspaces run", async () => {
-    // Of another engine: the loops of this one would find them lost, and start them anew.
-    const hostId = "elsewhere";
-    const ids = [await insertWorkspace({ hostId }), await insertWorkspace({ hostId })];
+    const ids = [await insertWorkspace(), await insertWorkspace()];
     await insertWorkspace({ status: "removed" });
     const { body } = await server.request("/images");
     const { runtimes, ...rest } = body as { runtimes: { runtime: string }[] };

@@ -24,7 +24,7 @@ it("follows the output of a container on a real engine, and resumes after any li
   const memory = createMemoryHost({ installId });
   const backend = createDockerBackend({ engine, installId });
   const host = { ...memory, host: { ...memory.host, backend } };
-  await using server = await startTestServer({ host });
+  await using server = await startTestServer({ host, loops: "elsewhere" });
   await server.context.store.db.insert(workspaces).values({
     id,
     name: "agent",

@@ -10,7 +10,7 @@ type NewRow = Partial<typeof workspaces.$inferInsert>;
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ loops: "elsewhere" });
 }, 60_000);
 afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {

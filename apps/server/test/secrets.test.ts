@@ -18,7 +18,7 @@ let server: TestServer;
 let release: () => void;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ loops: "elsewhere" });
 }, 60_000);
 afterAll(() => server[Symbol.asyncDispose]());
 

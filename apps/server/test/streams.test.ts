@@ -12,7 +12,7 @@ let server: TestServer;
 const leaving: AbortController[] = [];
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ loops: "elsewhere" });
 });
 afterEach(() => {
   for (const controller of leaving.splice(0)) controller.abort();

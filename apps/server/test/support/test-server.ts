@@ -1,8 +1,12 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { serverConfigFromEnv } from "../../src/config.js";
+import { LOOPS, type LoopName } from "../../src/loops/cadence.js";
+import { createLease } from "../../src/loops/lease.js";
+import { rowNameOf } from "../../src/loops/supervise.js";
 import { serve } from "../../src/serve.js";
 import type { ServerContext } from "../../src/server-context.js";
 import { openStore, type Store } from "../../src/store/open-store.js";
@@ -14,6 +18,11 @@ export interface TestServerOptions {
   /** Shared with the test or with another server; it stays the caller's to dispose. */
   readonly store?: Store | undefined;
   readonly host?: MemoryHost | undefined;
+  /**
+   * Who leads the background loops; default: this server. With "elsewhere" none runs here, as when
+   * another process leads them all: for tests whose rows stand for workspaces that no host has.
+   */
+  readonly loops?: "here" | "elsewhere" | undefined;
 }
 
 export interface TestRequest {
@@ -74,6 +83,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       stateDirectory: undefined,
       logger,
     });
+    if (options.loops === "elsewhere") await leadElsewhere(store, host.host.id);
     const server = await serve(config, { store, host, logger });
     const send: TestServer["fetch"] = (path, request = {}) => {
       const { token = ADMIN_TOKEN, body } = request;
@@ -109,6 +119,17 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     throw error;
   }
 }
+
+/** Every loop is led by a process that is not there, and for longer than a test takes. */
+async function leadElsewhere({ db }: Store, hostId: string): Promise<void> {
+  const holder = randomUUID();
+  for (const name of LOOP_NAMES) {
+    const row = rowNameOf({ name, perHost: LOOPS[name].perHost }, hostId);
+    await createLease(db, { name: row, holder, leaseMs: 3_600_000 }).hold();
+  }
+}
+
+const LOOP_NAMES = Object.keys(LOOPS) as LoopName[];
 
 function parse(text: string): unknown {
   try {
