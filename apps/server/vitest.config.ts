@@ -1,3 +1,6 @@
+import { mergeConfig } from "vitest/config";
 import { testConfig } from "../../vitest.shared.ts";
 
-export default testConfig;
+export default mergeConfig(testConfig, {
+  test: { globalSetup: "test/support/dump-store.ts" },
+});

@@ -211,17 +211,6 @@ describe.skipIf(found.skip !== undefined)("image", () => {
       if (last["type"] === "error") expect(last).toMatchObject({ code: "ERR_BUILD_BACKEND" });
       else expect(JSON.stringify(last["check"])).toContain("Casing");
     });
-
-    it("cleans up first when that is set, and only what may go", async () => {
-      await context("cleaned", "FROM scratch\nCOPY Dockerfile /");
-      const ref = localName();
-      const env = {
-        MOLECULE_CLEANUP: "on",
-        MOLECULE_CLEANUP_MIN_FREE: "1B",
-      };
-      expect((await json(["image", "build", "cleaned", "-t", ref], env)).exitCode).toBe(0);
-      expect(await inspect(ref)).toBeDefined();
-    });
   });
 
   describe.skipIf(registryFound.skip !== undefined)("publishing", () => {

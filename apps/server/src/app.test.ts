@@ -3,14 +3,10 @@ import { expect, it } from "vitest";
 import { createMemoryHost } from "../test/support/memory-host.js";
 import { openServer } from "./compose.js";
 import { serverConfigFromEnv } from "./config.js";
-import { openStore } from "./store/open-store.js";
+import { openMemoryStore } from "../test/support/memory-store.js";
 
 it("answers GET /health with status ok", async () => {
-  await using store = await openStore({
-    databaseUrl: undefined,
-    stateDirectory: undefined,
-    logger,
-  });
+  await using store = await openMemoryStore();
   await using server = await openServer(config, { store, host: createMemoryHost(), logger });
   const response = await server.app.inject({ method: "GET", url: "/health" });
   expect(response.statusCode).toBe(200);
@@ -18,11 +14,7 @@ it("answers GET /health with status ok", async () => {
 });
 
 it("answers an unknown route with 404 and an error that names it, without its query", async () => {
-  await using store = await openStore({
-    databaseUrl: undefined,
-    stateDirectory: undefined,
-    logger,
-  });
+  await using store = await openMemoryStore();
   await using server = await openServer(config, { store, host: createMemoryHost(), logger });
   const response = await server.app.inject({ method: "GET", url: "/nothing?token=s3cret" });
   expect(response.statusCode).toBe(404);

@@ -1,12 +1,13 @@
 import { isProvisionerError } from "@molecule-ai/core";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { expect, it } from "vitest";
 import { createMemoryHost } from "../test/support/memory-host.js";
 import { serverConfigFromEnv, type ServerConfig } from "./config.js";
 import { serve } from "./serve.js";
-import { openStore } from "./store/open-store.js";
+import { openMemoryStore } from "../test/support/memory-store.js";
 
 const logger = pino({ level: "silent" });
 const config: ServerConfig = {
@@ -19,7 +20,7 @@ const config: ServerConfig = {
 };
 
 async function openParts() {
-  const store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  const store = await openMemoryStore();
   return { store, host: createMemoryHost(), logger };
 }
 
@@ -57,6 +58,34 @@ it("stops although a client holds a request open, once the grace is over", async
   await once(socket, "data");
   await server.stop();
   await closed;
+});
+
+it("does not wait for the client of a connection that has had its last answer", async () => {
+  const parts = await openParts();
+  await using _ = parts.store;
+  const server = await serve(
+    { ...config, adminToken: "t".repeat(32), shutdownGraceMs: 30_000 },
+    parts,
+  );
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  await once(socket, "connect");
+  const head = [
+    "POST /workspaces HTTP/1.1",
+    "Host: x",
+    `Authorization: Bearer ${"t".repeat(32)}`,
+    "Content-Type: application/json",
+    "Content-Length: 4",
+    "Expect: 100-continue",
+  ];
+  socket.write(`${head.join("\r\n")}\r\n\r\n`);
+  // The request is under way when the server begins to stop, and answered while it does.
+  expect(String(await once(socket, "data"))).toContain("100 Continue");
+  const stopped = server.stop().then(() => "stopped");
+  const answered = once(socket, "data");
+  socket.write("{  }");
+  expect(String(await answered)).toContain("HTTP/1.1 400");
+  const late = sleep(10_000, "waited for the client", { ref: false });
+  expect(await Promise.race([stopped, late])).toBe("stopped");
 });
 
 it("stops once however often it is asked", async () => {

@@ -53,10 +53,13 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
       () => app.server.closeAllConnections(),
       Math.max(0, graceMs - LAST_SECOND_MS),
     );
+    // Closing ends the connections that are idle then; one that has its last answer later would stay.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
     try {
       // Side by side: a request may wait for an operation that is being handed back.
       await Promise.allSettled([app.close(), server.rest({ graceMs: drainGraceMs(graceMs) })]);
     } finally {
+      clearInterval(sweep);
       clearTimeout(force);
       await server[Symbol.asyncDispose]();
     }
@@ -65,6 +68,7 @@ export async function serve(config: ServerConfig, parts: ServerParts = {}): Prom
 }
 
 const LAST_SECOND_MS = 1000;
+const SWEEP_MS = 100;
 
 /** What an operation needs to be taken back is kept free of the time it is given to end by itself. */
 const TAKE_BACK_MS = 6000;

@@ -1,16 +1,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
+import { makeStateDirectory } from "./support/state-directory.js";
 
 const SERVER = join(import.meta.dirname, "..");
 const TOKEN = /^Administrator token, shown only this once: ([A-Za-z0-9_-]{43})$/m;
 
 let stateDirectory: string;
 beforeEach(async () => {
-  stateDirectory = await mkdtemp(join(tmpdir(), "molecule-admin-"));
+  stateDirectory = await makeStateDirectory();
   return () => rm(stateDirectory, { recursive: true, force: true });
 });
 
@@ -113,5 +113,5 @@ it("is not touched by a command that does not exist", async () => {
   await using run = start(["serve"]);
   expect(await once(run.child, "close")).toEqual([1, null]);
   expect(run.output()).toContain("molecule-server admin-token --rotate");
-  expect(await readdir(stateDirectory)).toEqual([]);
+  expect(await readdir(stateDirectory)).toEqual(["database"]);
 });

@@ -1,10 +1,10 @@
 import { connectEngine, engineSettingsFromEnv } from "@molecule-ai/docker-engine";
 import { busyboxImage, findTestEngine, uniqueName } from "@molecule-ai/testkit";
-import { mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { homedir } from "node:os";
 import { expect, it } from "vitest";
 import { startServerProcess } from "./support/server-process.js";
+import { makeStateDirectory } from "./support/state-directory.js";
 
 const found = await findTestEngine();
 
@@ -12,7 +12,7 @@ it.skipIf(found.skip !== undefined || process.platform !== "linux")(
   "a container reaches a server that was started with no address, by host.docker.internal",
   async () => {
     const dockerHost = found.dockerHost ?? "";
-    const stateDirectory = await mkdtemp(join(tmpdir(), "molecule-reach-"));
+    const stateDirectory = await makeStateDirectory();
     const name = uniqueName("reach");
     await using engine = await connectEngine({
       settings: engineSettingsFromEnv(

@@ -26,9 +26,8 @@ import {
   type TestRegistry,
 } from "@molecule-ai/testkit";
 import { sql } from "drizzle-orm";
-import { cp, mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { homedir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -36,6 +35,7 @@ import { queryRows } from "../src/store/database.js";
 import { openStore, type Store } from "../src/store/open-store.js";
 import { buildServer, type BuiltServer } from "./support/build-server.js";
 import { startServerProcess, type ServerProcess } from "./support/server-process.js";
+import { makeStateDirectory } from "./support/state-directory.js";
 
 const engineFound = await findTestEngine();
 const registryFound = await findTestRegistry();
@@ -125,14 +125,8 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
   const label = uniqueName("converge");
   let prefix = "";
   let built: BuiltServer;
-  /** State of a server that never ran: making a database takes longer than all else. */
-  let blankState = "";
-
   beforeAll(async () => {
     built = await buildServer();
-    blankState = await mkdtemp(join(tmpdir(), "converge-"));
-    const blank = { databaseUrl: undefined, stateDirectory: blankState };
-    await (await openStore({ ...blank, logger }))[Symbol.asyncDispose]();
     await busyboxImage(socketPath);
     engine = await connectEngine({
       settings: engineSettingsFromEnv(
@@ -155,7 +149,6 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
   });
   afterAll(async () => {
     await built[Symbol.asyncDispose]();
-    await rm(blankState, { recursive: true, force: true });
     await postgres?.[Symbol.asyncDispose]();
     for (const { id, tags } of await engine.images.list({ reference: `${prefix}/*` })) {
       for (const tag of tags) if (tag.startsWith(prefix)) await engine.images.remove(tag);
@@ -168,8 +161,7 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
 
   const openWorld = async (home: "embedded" | "postgres"): Promise<World> => {
     const installId = uniqueName("c");
-    const stateDirectory = await mkdtemp(join(tmpdir(), "converge-"));
-    await cp(blankState, stateDirectory, { recursive: true });
+    const stateDirectory = await makeStateDirectory();
     const databaseUrl = home === "postgres" ? await postgres?.createDatabase() : undefined;
     const proxy = await startFaultProxy({ socketPath });
     const backend: WorkspaceBackend = createDockerBackend({ engine, installId });

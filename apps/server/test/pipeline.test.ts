@@ -4,12 +4,11 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createOperationRunner } from "../src/operations/create-operation-runner.js";
 import { cancelledFailure } from "../src/operations/operation-failure.js";
 import { hashToken } from "../src/access/token-text.js";
-import { openStore, type Store } from "../src/store/open-store.js";
+import type { Store } from "../src/store/open-store.js";
 import {
   builds,
   buildLogs,
@@ -22,14 +21,14 @@ import {
 import { findWorkspaceRow } from "../src/store/workspaces.js";
 import { createMemoryHost, type MemoryHost } from "./support/memory-host.js";
 import { startTestServer, type TestServer } from "./support/test-server.js";
+import { openMemoryStore } from "./support/memory-store.js";
 
 let store: Store;
 let configs: string;
 let host: MemoryHost;
 let server: TestServer;
 beforeAll(async () => {
-  const logger = pino({ level: "silent" });
-  store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  store = await openMemoryStore();
 });
 afterAll(() => store[Symbol.asyncDispose]());
 beforeEach(async () => {

@@ -3,12 +3,13 @@ import { eq, sql } from "drizzle-orm";
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { tokens as tokenTable, workspaces } from "../store/schema.js";
 import { queryRows } from "../store/database.js";
 import { issueFirstAdminToken, rotateAdminToken } from "./admin-token.js";
 import { hashToken } from "./token-text.js";
 import { createTokens, MOST_LIVE_TOKENS, type Tokens } from "./tokens.js";
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 const logger = pino({ level: "silent" });
 let store: Store;
@@ -16,7 +17,7 @@ let tokens: Tokens;
 let workspaceId: string;
 
 beforeAll(async () => {
-  store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  store = await openMemoryStore();
 });
 afterAll(() => store[Symbol.asyncDispose]());
 
@@ -265,7 +266,7 @@ it("writes down the use of a token that is verified from memory, too", async () 
 });
 
 it("says platform_unavailable when the store is gone, and does not call the token bad", async () => {
-  const lost = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  const lost = await openMemoryStore();
   const reader = await createTokens({
     store: lost,
     clock: systemClock,

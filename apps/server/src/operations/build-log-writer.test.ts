@@ -3,14 +3,15 @@ import { asc, eq } from "drizzle-orm";
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { buildLogs, builds } from "../store/schema.js";
 import { createBuildLogWriter, endOpenBuilds, type BuildLogWriter } from "./build-log-writer.js";
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 const logger = pino({ level: "silent" });
 let store: Store;
 beforeAll(async () => {
-  store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  store = await openMemoryStore();
 });
 afterAll(() => store[Symbol.asyncDispose]());
 

@@ -1,9 +1,8 @@
 import { eq } from "drizzle-orm";
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Logger } from "../logger.js";
 import type { WorkspaceStatus } from "../state/workspace-status.js";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { events, tokens, workspaces } from "../store/schema.js";
 import { findWorkspaceRow } from "../store/workspaces.js";
 import {
@@ -12,14 +11,13 @@ import {
   type SentHeartbeat,
 } from "./heartbeat-writer.js";
 import { normalizeHeartbeat, type ReportedHeartbeat } from "./heartbeat.js";
-
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 let store: Store;
 let writer: HeartbeatWriter;
 
 beforeAll(async () => {
-  store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger: silent });
+  store = await openMemoryStore();
 }, 60_000);
 afterAll(() => store[Symbol.asyncDispose]());
 beforeEach(async () => {

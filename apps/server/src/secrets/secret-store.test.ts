@@ -1,10 +1,10 @@
 import { createRedactor, type Redactor } from "@molecule-ai/core";
 import { eq } from "drizzle-orm";
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { makeStateDirectory } from "../../test/support/state-directory.js";
 import type { Logger } from "../logger.js";
 import { openStore, type Store } from "../store/open-store.js";
 import { globalSecrets, workspaces, workspaceSecrets } from "../store/schema.js";
@@ -22,7 +22,7 @@ let secrets: SecretStore;
 let workspaceId: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "secret-store-"));
+  directory = await makeStateDirectory();
   store = await openStore({ databaseUrl: undefined, stateDirectory: directory, logger: silent });
 }, 60_000);
 afterAll(async () => {

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { EventView } from "../api/event-view.js";
 import type { Logger } from "../logger.js";
 import { recordEvents } from "../store/events.js";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { events } from "../store/schema.js";
 import { createEventBroker, type EventBroker } from "./event-broker.js";
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 const silent: Logger = {
   debug: () => undefined,
@@ -19,7 +20,7 @@ const silent: Logger = {
 
 let store: Store;
 beforeAll(async () => {
-  store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger: silent });
+  store = await openMemoryStore();
 });
 afterAll(async () => {
   await store[Symbol.asyncDispose]();

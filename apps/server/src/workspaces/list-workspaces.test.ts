@@ -6,23 +6,15 @@ import { toWorkspaceView } from "../api/to-workspace-view.js";
 import { workspaceView } from "../api/workspace-view.js";
 import { OPERATION_STATES } from "../state/operation-state.js";
 import { WORKSPACE_STATUSES } from "../state/workspace-status.js";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { operations, workspaces } from "../store/schema.js";
 import { findWorkspace, listWorkspaces } from "./list-workspaces.js";
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 let store: Store;
 
 beforeAll(async () => {
-  store = await openStore({
-    databaseUrl: undefined,
-    stateDirectory: undefined,
-    logger: {
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => undefined,
-      error: () => undefined,
-    },
-  });
+  store = await openMemoryStore();
 });
 afterAll(() => store?.[Symbol.asyncDispose]());
 

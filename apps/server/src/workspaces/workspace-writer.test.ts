@@ -4,25 +4,17 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createTestQueue } from "../../test/support/operation-fixture.js";
 import { openSecretBox } from "../secrets/secret-box.js";
 import { createSecretStore } from "../secrets/secret-store.js";
-import { openStore, type Store } from "../store/open-store.js";
+import type { Store } from "../store/open-store.js";
 import { events, operations, workspaces } from "../store/schema.js";
 import type { NewWorkspace } from "./new-workspace.js";
 import { createWorkspaceWriter, type WorkspaceWriter } from "./workspace-writer.js";
+import { openMemoryStore } from "../../test/support/memory-store.js";
 
 let store: Store;
 let writer: WorkspaceWriter;
 
 beforeEach(async () => {
-  store = await openStore({
-    databaseUrl: undefined,
-    stateDirectory: undefined,
-    logger: {
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => undefined,
-      error: () => undefined,
-    },
-  });
+  store = await openMemoryStore();
   const box = await openSecretBox({
     secretsKey: "0".repeat(64),
     previousSecretsKey: undefined,

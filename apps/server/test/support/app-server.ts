@@ -2,8 +2,9 @@ import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
 import { openServer, type Server } from "../../src/compose.js";
 import { serverConfigFromEnv } from "../../src/config.js";
-import { openStore, type Store } from "../../src/store/open-store.js";
+import type { Store } from "../../src/store/open-store.js";
 import { createMemoryHost } from "./memory-host.js";
+import { openMemoryStore } from "./memory-store.js";
 
 /** A server that answers and runs no operations: for tests of what happens before a handler. */
 export interface AppServer extends AsyncDisposable {
@@ -21,7 +22,7 @@ export async function startAppServer(
   } = {},
 ): Promise<AppServer> {
   const logger = options.logger ?? pino({ level: "silent" });
-  const store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  const store = await openMemoryStore();
   const owned: AsyncDisposable[] = [store];
   const dispose = async (): Promise<void> => {
     for (const part of owned.splice(0).reverse()) await part[Symbol.asyncDispose]();

@@ -2,6 +2,7 @@ import { findTestPostgres, startTestPostgres } from "@molecule-ai/testkit";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import { openStore, type Store } from "../../src/store/open-store.js";
+import { openMemoryStore } from "./memory-store.js";
 
 /** Where a store may live, for suites that must hold in both. */
 export interface StoreHome extends AsyncDisposable {
@@ -26,7 +27,7 @@ export const storeHomes: readonly StoreHomeKind[] = [
 ];
 
 async function openEmbeddedHome(): Promise<StoreHome> {
-  const store = await openStore({ databaseUrl: undefined, stateDirectory: undefined, logger });
+  const store = await openMemoryStore();
   return {
     store,
     another: () => Promise.resolve(store),

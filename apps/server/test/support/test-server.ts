@@ -9,8 +9,9 @@ import { createLease } from "../../src/loops/lease.js";
 import { rowNameOf } from "../../src/loops/supervise.js";
 import { serve } from "../../src/serve.js";
 import type { ServerContext } from "../../src/server-context.js";
-import { openStore, type Store } from "../../src/store/open-store.js";
+import type { Store } from "../../src/store/open-store.js";
 import { createMemoryHost, type MemoryHost } from "./memory-host.js";
+import { openMemoryStore } from "./memory-store.js";
 
 export interface TestServerOptions {
   /** Laid over the settings of the test server. */
@@ -78,11 +79,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     await rm(stateDirectory, { recursive: true, force: true });
   };
   try {
-    store ??= ownStore = await openStore({
-      databaseUrl: undefined,
-      stateDirectory: undefined,
-      logger,
-    });
+    store ??= ownStore = await openMemoryStore();
     if (options.loops === "elsewhere") await leadElsewhere(store, host.host.id);
     const server = await serve(config, { store, host, logger });
     const send: TestServer["fetch"] = (path, request = {}) => {
