@@ -6,8 +6,10 @@ export const testConfig: ViteUserConfig = defineConfig({
   ssr: { resolve: { conditions: ["@molecule-ai/source"] } },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Wide: on a busy machine everything takes many times as long, and nothing else is wrong.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
     reporters: ["default", ["json", { outputFile: ".vitest-report.json" }]],
   },

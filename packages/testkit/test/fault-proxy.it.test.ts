@@ -139,7 +139,7 @@ describe("startFaultProxy", () => {
         true,
         true,
       ]);
-    });
+    }, 10_000);
     expect(served.toSorted()).toEqual(["/echo", "/stream"]);
     expect(results).toEqual([]);
     proxy.breakConnections();

@@ -317,11 +317,11 @@ describe.each(storeHomes)("on $name", (kind) => {
       const watching = new AbortController();
       let wakes = 0;
       const watched = loop.watch?.({ signal: watching.signal, wake: () => void (wakes += 1) });
-      await vi.waitFor(() => expect(wakes).toBe(1));
+      await vi.waitFor(() => expect(wakes).toBe(1), 10_000);
       // It lists all when the watch begins: some notices may have been missed.
       expect(await loop.run({ signal })).toMatchObject({ looked_at: 2 });
       host.vanish(lost);
-      await vi.waitFor(() => expect(wakes).toBe(2));
+      await vi.waitFor(() => expect(wakes).toBe(2), 10_000);
       let lists = 0;
       host.before("list", () => void (lists += 1));
       expect(await loop.run({ signal })).toMatchObject({ looked_at: 1, lost: 1, restarted: 1 });

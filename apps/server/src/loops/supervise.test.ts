@@ -82,7 +82,7 @@ describe.each(storeHomes)("on $name", (kind) => {
         expect(row?.runs).toBeGreaterThan(2);
         expect(row?.summary?.["count"]).toBeGreaterThan(2);
         expect(row).toMatchObject({ failures: 0, last_error: null, succeeded: true });
-      });
+      }, 10_000);
     });
 
     it("never runs twice at once", async () => {
@@ -104,16 +104,16 @@ describe.each(storeHomes)("on $name", (kind) => {
           return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
         },
       });
-      await vi.waitFor(() => expect(runs).toBeGreaterThan(3));
+      await vi.waitFor(() => expect(runs).toBeGreaterThan(3), 10_000);
       expect(most).toBe(1);
     });
 
     it("keeps one leader of several processes, which hands over when it stops", async () => {
       const ran: string[] = [];
       const first = start({ run: () => Promise.resolve(void ran.push("first")).then(() => ({})) });
-      await vi.waitFor(() => expect(ran.length).toBeGreaterThan(0));
+      await vi.waitFor(() => expect(ran.length).toBeGreaterThan(0), 10_000);
       start({ run: () => Promise.resolve(void ran.push("second")).then(() => ({})) });
-      await vi.waitFor(() => expect(ran.length).toBeGreaterThan(10));
+      await vi.waitFor(() => expect(ran.length).toBeGreaterThan(10), 10_000);
       expect(ran).not.toContain("second");
 
       await first[Symbol.asyncDispose]();
@@ -136,7 +136,7 @@ describe.each(storeHomes)("on $name", (kind) => {
       const first = (): Promise<JsonObject> =>
         Promise.resolve(void ran.push("first")).then(() => ({}));
       start({ run: first }, { db: severed, leaseMs: 300 });
-      await vi.waitFor(() => expect(ran).toContain("first"));
+      await vi.waitFor(() => expect(ran).toContain("first"), 10_000);
       start(
         { run: () => Promise.resolve(void ran.push("second")).then(() => ({})) },
         { leaseMs: 300 },
@@ -157,12 +157,12 @@ describe.each(storeHomes)("on $name", (kind) => {
         },
         { leaseMs: 150 },
       );
-      await vi.waitFor(async () => expect((await rowOf("test"))?.runs).toBe(1));
+      await vi.waitFor(async () => expect((await rowOf("test"))?.runs).toBe(1), 10_000);
       const thief = randomUUID();
       await store.db.execute(
         sql`update loops set holder = ${thief}, lease_expires_at = now() + interval '1 hour'`,
       );
-      await vi.waitFor(() => expect(String(reason)).toContain("no longer leads"));
+      await vi.waitFor(() => expect(String(reason)).toContain("no longer leads"), 10_000);
       expect(await rowOf("test")).toMatchObject({ holder: thief, failures: 0 });
     });
 
@@ -174,11 +174,11 @@ describe.each(storeHomes)("on $name", (kind) => {
           { hostId },
         );
       }
-      await vi.waitFor(() => expect(ran).toEqual(new Set(["a", "b"])));
+      await vi.waitFor(() => expect(ran).toEqual(new Set(["a", "b"])), 10_000);
       await vi.waitFor(async () => {
         expect((await rowOf("test@a"))?.succeeded).toBe(true);
         expect((await rowOf("test@b"))?.succeeded).toBe(true);
-      });
+      }, 10_000);
     });
 
     it("stores a failure without its internals, and goes on", async () => {
@@ -216,7 +216,7 @@ describe.each(storeHomes)("on $name", (kind) => {
       });
       await vi.waitFor(async () => {
         expect((await rowOf("test"))?.last_error).toMatch(/^ERR_DEADLINE: The loop test/);
-      });
+      }, 10_000);
       expect(wasAborted).toBe(true);
     });
 
@@ -235,9 +235,9 @@ describe.each(storeHomes)("on $name", (kind) => {
         },
       });
       await vi.waitFor(() => expect(watches).toBe(2), 10_000);
-      await vi.waitFor(() => expect(runs).toBe(1));
+      await vi.waitFor(() => expect(runs).toBe(1), 10_000);
       wakeUp();
-      await vi.waitFor(() => expect(runs).toBe(2));
+      await vi.waitFor(() => expect(runs).toBe(2), 10_000);
     });
 
     it("aborts what runs when it stops, waits for its end and calls that no failure", async () => {
@@ -251,7 +251,7 @@ describe.each(storeHomes)("on $name", (kind) => {
           throw new Error("aborted");
         },
       });
-      await vi.waitFor(() => expect(order).toEqual(["run"]));
+      await vi.waitFor(() => expect(order).toEqual(["run"]), 10_000);
       await supervisor[Symbol.asyncDispose]();
       order.push("disposed");
       expect(order).toEqual(["run", "ended", "disposed"]);
