@@ -8,7 +8,7 @@ import {
   type DockerEngine,
 } from "@molecule-ai/docker-engine";
 import { createImageBuilder } from "@molecule-ai/image-build";
-import { busyboxImage, findTestEngine } from "@molecule-ai/testkit";
+import { busyboxImage, findTestEngine, uniqueName } from "@molecule-ai/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readImage } from "../src/rebuild/read-image.js";
 import { rebuildAndCompare } from "../src/rebuild/rebuild.js";
@@ -100,9 +100,10 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
     await writeFile(join(directory, "Dockerfile"), `FROM ${base}\nRUN echo 2 > /made\n`);
     const abort = new AbortController();
     const builder = createImageBuilder({ engine });
-    const before = await engine.images.list();
+    const namespace = uniqueName("rebuild");
     await expect(
       rebuildAndCompare({
+        namespace,
         build: { context: { kind: "directory", path: directory } },
         first: { engine, builder },
         signal: abort.signal,
@@ -114,11 +115,7 @@ describe.skipIf(found.skip !== undefined)("rebuildAndCompare", () => {
       }),
     ).rejects.toThrow("stop");
     const after = (await engine.images.list()).flatMap(({ tags }) => tags);
-    expect(
-      after.filter(
-        (tag) => tag.includes("rebuild-") && !before.some(({ tags }) => tags.includes(tag)),
-      ),
-    ).toEqual([]);
+    expect(after.filter((tag) => tag.includes(namespace))).toEqual([]);
   });
 
   it("leaves nothing when a build fails", async () => {

@@ -149,7 +149,7 @@ describe("what a program writes", () => {
       exitCode: undefined,
     });
     if (outcome.kind === "failed") expect(outcome.stdout.length).toBeLessThanOrEqual(100_000);
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
   it("may be exactly as much as may be kept", async () => {
@@ -194,7 +194,7 @@ describe("what a program writes", () => {
       };
       const running = shell("echo x; echo x >&2; sleep 30", { [callback]: refuse });
       await expect(running).rejects.toThrow("not that");
-      expect(performance.now() - startedAt).toBeLessThan(5000);
+      expect(performance.now() - startedAt).toBeLessThan(20_000);
     },
   );
 });
