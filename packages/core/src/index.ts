@@ -1,4 +1,5 @@
 export { systemClock, type Clock } from "./clock.js";
+export { connectionFailure, type ConnectionFailure } from "./connection-failure.js";
 export { stripControlCharacters } from "./control-characters.js";
 export { createDeadline, DeadlineError, type Deadline, type DeadlineOptions } from "./deadline.js";
 export {

@@ -1,35 +1,20 @@
+import { connectionFailure } from "@molecule-ai/core";
 import { RegistryError, type RegistryErrorCode } from "../errors.js";
 
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "the connection was refused",
-  ECONNRESET: "the connection was reset",
-  EPIPE: "the connection was closed",
-  ETIMEDOUT: "connecting took too long",
-  EHOSTUNREACH: "there is no route to the host",
-  ENETUNREACH: "there is no route to the network",
-  ENETDOWN: "the network is down",
-  ENOTFOUND: "its name has no address",
-  EAI_AGAIN: "name resolution failed for now",
-  UND_ERR_CONNECT_TIMEOUT: "connecting took too long",
-  UND_ERR_SOCKET: "the connection was closed",
-};
-
-const CERTIFICATE = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 const CLOSED = new Set(["UND_ERR_DESTROYED", "UND_ERR_CLOSED"]);
 
 /** A request that got no answer, told by the code of what was thrown. */
 export function unreachable(cause: unknown, host: string, subject: string): RegistryError {
-  const code = codeOf(cause);
+  const { code, reason, isCertificate } = connectionFailure(cause);
   if (CLOSED.has(code)) return closedError();
   const details = { host, subject, reason: code };
-  if (CERTIFICATE.test(code)) {
+  if (isCertificate) {
     return new RegistryError(
       "ERR_REGISTRY_UNREACHABLE",
       `${host}, ${subject}: the certificate of the registry is not trusted (${code}).`,
       { hint: "Trust its issuer with NODE_EXTRA_CA_CERTS=/path/to/ca.pem.", details, cause },
     );
   }
-  const reason = REASONS[code];
   return new RegistryError(
     "ERR_REGISTRY_UNREACHABLE",
     `${host}, ${subject}: ${reason ?? `there was no answer in HTTP (${code})`}.`,
@@ -44,7 +29,7 @@ export function unreachable(cause: unknown, host: string, subject: string): Regi
 
 /** An answer, or an upload, that broke off. */
 export function disconnected(cause: unknown, host: string, subject: string): RegistryError {
-  const code = codeOf(cause);
+  const { code } = connectionFailure(cause);
   if (CLOSED.has(code)) return closedError();
   return new RegistryError(
     "ERR_REGISTRY_DISCONNECTED",
@@ -144,9 +129,4 @@ function hintOf(code: RegistryErrorCode, { host, hadCredential, retryAfterMs }: 
     default:
       return "Try again later, and look at the log of the registry.";
   }
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" ? code : "no code";
 }
