@@ -136,9 +136,9 @@ describe.skipIf(found.skip !== undefined)("image", () => {
       const ref = localName();
       const stopped = await cli(["image", "build", "slow", "--tag", ref, "--json"], {
         onLine: (line, child) => {
-          if (line.type === "build.vertex" && String(line["name"]).includes("sleep 600")) {
-            child.kill("SIGINT");
-          }
+          // Once: a second signal ends it where it stands.
+          const { name, status } = line as { readonly name?: unknown; readonly status?: unknown };
+          if (status === "started" && String(name).includes("sleep 600")) child.kill("SIGINT");
         },
       });
       expect(stopped.exitCode).toBe(130);

@@ -163,9 +163,12 @@ describe.skipIf(engine.skip !== undefined)("Ctrl-C", () => {
 
   it("tells people what happens", async () => {
     const { name } = await world.createRuntime(patientAgent(0));
+    let struck = false;
     const run = await world.cli(["up", name], {
       onText(text, child) {
-        if (text.includes("started")) child.kill("SIGINT");
+        if (struck || !text.includes("started")) return;
+        struck = true;
+        child.kill("SIGINT");
       },
     });
     expect(run.exitCode).toBe(130);
