@@ -2,7 +2,7 @@
 // ends with one line `N passed, N failed`.
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureBaseImage } from "./base-image.mjs";
@@ -37,8 +37,14 @@ const DEBIAN_PACKAGES = [
 const REQUIRED = ["git", "registry", "postgres", "openssl", "engine"];
 const GATES = ["lint", "format", "knip", "engines", "arrows", "mocks", "packages"];
 const TASKS = ["build", "typecheck", ...GATES, "test"];
-/** The graph already fills two cores: every test task has workers of its own. */
-const FLAGS = ["--concurrency=2", "--continue=dependencies-successful", "--summarize"];
+const TASKS_AT_ONCE = 2;
+const FLAGS = [
+  `--concurrency=${TASKS_AT_ONCE}`,
+  "--continue=dependencies-successful",
+  "--summarize",
+];
+/** Of each test task. More than there are cores for only makes everything wait, and time limits run out. */
+const WORKERS = Math.max(1, Math.floor(availableParallelism() / TASKS_AT_ONCE));
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -145,7 +151,12 @@ async function runGraph(required, env) {
     signal,
     output: "inherit",
     anyExit: true,
-    env: { ...env, MOLECULE_TEST_SKIP_LOG: skipLog, MOLECULE_TEST_REQUIRE: required.join(",") },
+    env: {
+      ...env,
+      MOLECULE_TEST_SKIP_LOG: skipLog,
+      MOLECULE_TEST_REQUIRE: required.join(","),
+      VITEST_MAX_WORKERS: String(WORKERS),
+    },
   });
   const summary = await readTurboSummary(root);
   if (summary === undefined) throw new Error("turbo left no summary: the graph did not run");
