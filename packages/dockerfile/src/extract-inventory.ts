@@ -155,7 +155,8 @@ function sortBy<T>(items: readonly T[], keysOf: (item: T) => readonly (string | 
 }
 
 function compareKeys(a: readonly (string | number)[], b: readonly (string | number)[]): number {
-  for (const [index, key] of a.entries()) {
+  for (let index = 0; index < a.length; index += 1) {
+    const key = a[index] ?? "";
     const other = b[index] ?? "";
     if (key < other) return -1;
     if (key > other) return 1;

@@ -5,7 +5,7 @@ import { shownText } from "../output/shown-text.js";
 import type { ProgramRun } from "../shell/run-commands.js";
 import type { Stage, Step } from "../stages/stage.js";
 import { isSecretValue } from "../variables/secret-names.js";
-import { finding } from "./rules.js";
+import { finding, type FindingRule } from "./rules.js";
 import { findScriptsFromNetwork } from "./script-from-network.js";
 import { hasPassword } from "./variable-findings.js";
 
@@ -41,7 +41,7 @@ export function findInStep(stage: Stage, step: Step): Finding[] {
       }),
     ),
     ...findInDownloads(downloads, new Set(scripts.map(({ pipeline }) => pipeline)), index),
-    ...programs.flatMap((run) => findInProgram(run, index)),
+    ...findInPrograms(programs, index),
   ];
 }
 
@@ -83,23 +83,21 @@ function overHttp(
     : [];
 }
 
-function findInProgram(run: ProgramRun, stageIndex: number): Finding[] {
-  const place = { line: run.line, stageIndex };
+function findInPrograms(programs: readonly ProgramRun[], stageIndex: number): Finding[] {
   const found: Finding[] = [];
-  if (run.wrappers.includes("sudo")) {
-    found.push(finding("sudo", `${shownText(run.text)} uses sudo.`, place));
-  }
-  const pattern = SWITCHES_CHECKS_OFF.get(run.program);
-  const option = run.args.find(({ text }) => pattern?.test(text) === true);
-  if (option !== undefined) {
-    const message = `${run.program} is told ${shownText(option.text)}.`;
-    found.push(finding("check-switched-off", message, place));
-  }
-  const holdsSecret = run.args.some(({ text }) => isSecretValue(text) || hasPassword(text));
-  if (holdsSecret) {
-    found.push(
-      finding("secret-in-run", `A secret is written out for ${shownText(run.program)}.`, place),
-    );
+  for (const run of programs) {
+    const add = (rule: FindingRule, message: string): void => {
+      found.push(finding(rule, message, { line: run.line, stageIndex }));
+    };
+    if (run.wrappers.includes("sudo")) add("sudo", `${shownText(run.text)} uses sudo.`);
+    const pattern = SWITCHES_CHECKS_OFF.get(run.program);
+    const option = pattern && run.args.find(({ text }) => pattern.test(text));
+    if (option !== undefined) {
+      add("check-switched-off", `${run.program} is told ${shownText(option.text)}.`);
+    }
+    if (run.args.some(({ text }) => isSecretValue(text) || hasPassword(text))) {
+      add("secret-in-run", `A secret is written out for ${shownText(run.program)}.`);
+    }
   }
   return found;
 }

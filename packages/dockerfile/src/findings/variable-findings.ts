@@ -28,5 +28,5 @@ function findInStep({ instruction, assignments }: Step, stage: Stage | undefined
 
 /** `https://user:password@host` */
 export function hasPassword(text: string): boolean {
-  return /:\/\/[^\s/?#@:$]{0,200}:[^\s/?#@$]{1,200}@/.test(text);
+  return text.includes("@") && /:\/\/[^\s/?#@:$]{0,200}:[^\s/?#@$]{1,200}@/.test(text);
 }

@@ -36,16 +36,24 @@ export function versionInUrl(url: string): string | undefined {
 
 /** Last part of the path: what curl -O and wget store it under. */
 export function fileNameOf(url: string): string {
-  return pathParts(url).at(-1) ?? "";
+  const path = pathOf(url);
+  let end = path.length;
+  while (path[end - 1] === "/") end -= 1;
+  return path.slice(path.lastIndexOf("/", end - 1) + 1, end);
 }
 
 function pathParts(url: string): string[] {
+  return pathOf(url)
+    .split("/")
+    .filter((part) => part !== "");
+}
+
+function pathOf(url: string): string {
   const scheme = url.indexOf("://");
   const begin = scheme === -1 ? 0 : url.indexOf("/", scheme + 3);
-  if (begin === -1) return [];
+  if (begin === -1) return "";
   const end = url.slice(0, MAX_URL_LENGTH).search(/[?#]/);
-  const path = url.slice(begin, end === -1 ? MAX_URL_LENGTH : Math.max(end, begin));
-  return path.split("/").filter((part) => part !== "");
+  return url.slice(begin, end === -1 ? MAX_URL_LENGTH : Math.max(end, begin));
 }
 
 /** Host of a URL, without user and password. */

@@ -99,14 +99,20 @@ export function findPackages(stages: readonly Stage[], placeOf: PlaceOf): FoundP
 }
 
 function readInstaller(run: ProgramRun): readonly Found[] {
-  const { program } = run;
-  const args = run.args.filter(({ text }) => text.length <= MAX_WORD_LENGTH);
-  if (/^pip(?:\d[\d.]*)?$/.test(program)) return readPip({ ...run, args });
-  if (/^(?:python|pypy)(?:\d[\d.]*)?$/.test(program)) {
-    const module = moduleRun({ ...run, args });
-    return module === undefined || module.program.startsWith("python") ? [] : readInstaller(module);
-  }
-  return READERS.get(program)?.({ ...run, args }) ?? [];
+  const read = readerOf(run.program);
+  if (read === undefined) return [];
+  return read({ ...run, args: run.args.filter(({ text }) => text.length <= MAX_WORD_LENGTH) });
+}
+
+function readerOf(program: string): ((run: ProgramRun) => readonly Found[]) | undefined {
+  if (!program.startsWith("p")) return READERS.get(program);
+  if (/^pip(?:\d[\d.]*)?$/.test(program)) return readPip;
+  return /^(?:python|pypy)(?:\d[\d.]*)?$/.test(program) ? readModule : READERS.get(program);
+}
+
+function readModule(run: ProgramRun): readonly Found[] {
+  const module = moduleRun(run);
+  return module === undefined || module.program.startsWith("python") ? [] : readInstaller(module);
 }
 
 function describe(
@@ -117,22 +123,22 @@ function describe(
 ): InventoryPackage {
   const { manager, version, url, resolvedUrl, verification, pinned, pinReason } = item;
   const isSystem = distribution !== undefined && SYSTEM_MANAGERS.has(manager);
-  return {
-    manager,
-    name: shownText(item.name),
-    ...(version !== undefined && { version: shownText(version) }),
-    ...(url !== undefined && { url: shownText(url) }),
-    ...(resolvedUrl !== undefined && { resolvedUrl: shownText(resolvedUrl) }),
-    ...(verification !== undefined && { verification }),
-    pinned,
-    pinReason,
-    ...(isSystem && {
-      distribution: distribution.name + (distribution.version && `-${distribution.version}`),
-    }),
-    ...place,
-    sourceRef,
-  };
+  // Field by field: of a long Dockerfile there are thousands.
+  const described: Draft = { manager, name: shownText(item.name) };
+  if (version !== undefined) described.version = shownText(version);
+  if (url !== undefined) described.url = shownText(url);
+  if (resolvedUrl !== undefined) described.resolvedUrl = shownText(resolvedUrl);
+  if (verification !== undefined) described.verification = verification;
+  described.pinned = pinned;
+  described.pinReason = pinReason;
+  if (isSystem) {
+    const { name, version: release } = distribution;
+    described.distribution = name + (release && `-${release}`);
+  }
+  return Object.assign(described, place, { sourceRef }) as InventoryPackage;
 }
+
+type Draft = { -readonly [Key in keyof InventoryPackage]?: InventoryPackage[Key] };
 
 function distributionOfStage(
   { base }: Stage,
