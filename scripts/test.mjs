@@ -37,6 +37,7 @@ const DEBIAN_PACKAGES = [
 const REQUIRED = ["git", "registry", "postgres", "openssl", "engine"];
 const GATES = ["lint", "format", "knip", "engines", "arrows", "mocks", "packages"];
 const TASKS = ["build", "typecheck", ...GATES, "test"];
+/** One is the server's for most of the time: turbo.json has the tests of the others begin behind it. */
 const TASKS_AT_ONCE = 2;
 const FLAGS = [
   `--concurrency=${TASKS_AT_ONCE}`,
