@@ -15,7 +15,7 @@ const store = await openStore({
 });
 const runner = createTestRunner();
 runner.work = async (_, { signal }) => {
-  await sleep(100, undefined, { signal });
+  await sleep(250, undefined, { signal });
 };
 runner.onFinish = async (tx, { id, attempt }, { state }) => {
   await tx.execute(sql`
