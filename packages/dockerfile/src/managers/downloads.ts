@@ -31,8 +31,12 @@ const CHECK_FILE =
 /** A file that a program fetches. */
 interface Download {
   readonly url: Argument;
-  /** Name of the file it is stored in, when it is. */
-  readonly output: string | undefined;
+  /** Name of the file it is stored in. */
+  readonly output: string;
+  /** Last part of the URL's path. */
+  readonly fileName: string;
+  /** Whether it is only there to check another one by. */
+  readonly isCheckFile: boolean;
   /** Whether the server is only asked something, or sent something: nothing comes into the image. */
   readonly isQuestion: boolean;
   readonly run: ProgramRun;
@@ -56,7 +60,9 @@ function findDownloads(runs: readonly ProgramRun[]): Download[] {
       const output = given[index] ?? redirected;
       const isQuestion = asks || output === "/dev/null";
       const stored = output === undefined || output === "-" ? undefined : output;
-      return { url, output: stored ?? fileNameOf(url.text), isQuestion, run };
+      const fileName = fileNameOf(url.text);
+      const isCheckFile = CHECK_FILE.test(fileName);
+      return { url, output: stored ?? fileName, fileName, isCheckFile, isQuestion, run };
     });
   });
 }
@@ -67,15 +73,9 @@ export function isWebUrl(text: string): boolean {
   return /^(?:https?|ftp):\/\/./i.test(text);
 }
 
-function isCheckFile(url: string): boolean {
-  return CHECK_FILE.test(fileNameOf(url));
-}
-
 /** A download, and what makes sure of its content. */
 export interface CheckedDownload extends Download {
   readonly verification: Verification | undefined;
-  /** Whether it is only there to check another one by. */
-  readonly isCheckFile: boolean;
 }
 
 /**
@@ -86,23 +86,20 @@ export function readDownloads(runs: readonly ProgramRun[]): CheckedDownload[] {
   const downloads = findDownloads(runs);
   if (downloads.length === 0) return [];
   const checks = findChecks(runs);
+  if (checks.length === 0) return downloads.map((one) => ({ ...one, verification: undefined }));
   const byName = new Map<string, Check>();
   for (const check of checks) for (const name of check.mentions) byName.set(name, check);
-  const known = new Set(downloads.filter(({ url }) => !isCheckFile(url.text)).flatMap(namesOf));
+  const known = new Set(downloads.filter((one) => !one.isCheckFile).flatMap(namesOf));
   const general = checks.find(({ mentions }) => ![...mentions].some((name) => known.has(name)));
   return downloads.map((download) => {
     const name = namesOf(download).find((candidate) => byName.has(candidate));
     const check = name === undefined ? general : byName.get(name);
-    return {
-      ...download,
-      verification: check?.verification,
-      isCheckFile: isCheckFile(download.url.text),
-    };
+    return { ...download, verification: check?.verification };
   });
 }
 
-function namesOf({ output, url }: Download): string[] {
-  return [lastPart(output ?? ""), fileNameOf(url.text)].filter((name) => name.length > 1);
+function namesOf({ output, fileName }: Download): string[] {
+  return [lastPart(output), fileName].filter((name) => name.length > 1);
 }
 
 /** A download as an entry of the inventory. */
