@@ -10,7 +10,7 @@ import {
   type TestRegistry,
 } from "@molecule-ai/testkit";
 import { randomBytes } from "node:crypto";
-import { connect as connectSocket, createServer, type AddressInfo } from "node:net";
+import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { DockerEngine, EngineError } from "../src/index.js";
 import { connect, labels, skip, socketPath } from "./setup.js";
@@ -167,7 +167,10 @@ describe.skipIf(skip || registryFound.skip !== undefined)("pushing", () => {
   it("stops in the engine when aborted", async () => {
     await using relay = await startStallingRelay(Number(open.host.split(":")[1]), 500_000);
     const engine = await engineOf();
-    const ref = await tagged(engine, relay.host, uniqueName("aborted"));
+    const ref = `${relay.host}/team/${uniqueName("aborted")}:1`;
+    // Far more than sockets hold: engine 20.10 gives up an upload only while it sends.
+    const files = { "/data": { content: randomBytes(32_000_000) } };
+    await buildScratchImage({ socketPath, ref, labels, files, busybox: false });
     const controller = new AbortController();
     const reason = new Error("enough");
     const pushing = engine.images.push(ref, { signal: controller.signal });
@@ -231,19 +234,32 @@ describe.skipIf(skip || registryFound.skip !== undefined)("pushing", () => {
   });
 });
 
-/** Passes connections on to a local port, and holds each that has sent so many bytes. */
+/**
+ * Passes connections on to a local port. Of one that has sent so many bytes it passes nothing on,
+ * and takes no more than a chunk in 100 ms.
+ */
 async function startStallingRelay(
   port: number,
   bytes: number,
 ): Promise<AsyncDisposable & { readonly host: string; readonly stalled: number }> {
   let stalled = 0;
+  const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connectSocket(port, "127.0.0.1");
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+    }
     let sent = 0;
     client.on("data", (chunk) => {
       sent += chunk.length;
-      if (sent <= bytes) upstream.write(chunk);
-      else if (sent - chunk.length <= bytes) stalled += 1;
+      if (sent <= bytes) {
+        upstream.write(chunk);
+        return;
+      }
+      if (sent - chunk.length <= bytes) stalled += 1;
+      client.pause();
+      setTimeout(() => client.resume(), 100);
     });
     client.on("error", () => undefined);
     upstream.on("error", () => undefined);
@@ -260,7 +276,10 @@ async function startStallingRelay(
       return stalled;
     },
     async [Symbol.asyncDispose]() {
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      // A connection still held would keep the server open, and hide the failure of the test.
+      for (const socket of sockets) socket.destroy();
+      await closed;
     },
   };
 }
