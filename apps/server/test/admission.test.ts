@@ -121,7 +121,7 @@ describe("a server that asks images for admission", () => {
     const before = host.workspaces.get(id)?.generation;
     await post(server, `/workspaces/${id}/restart`);
     await expect
-      .poll(async () => (await why(id))["admission"], { timeout: 10_000 })
+      .poll(async () => (await why(id))["admission"])
       .toMatchObject({ decision: "refused" });
     await untilStatus(server, id, "online");
     expect(host.workspaces.get(id)?.generation).toBe(before);
@@ -129,7 +129,7 @@ describe("a server that asks images for admission", () => {
     policy = {};
     await post(server, `/workspaces/${id}/restart`);
     await expect
-      .poll(async () => (await why(id))["admission"], { timeout: 10_000 })
+      .poll(async () => (await why(id))["admission"])
       .toMatchObject({ decision: "allowed" });
   });
 
@@ -152,7 +152,7 @@ describe("a server that asks images for admission", () => {
     });
     await post(server, `/workspaces/${id}/restart`);
     await expect
-      .poll(async () => (await why(id))["provenance"], { timeout: 10_000 })
+      .poll(async () => (await why(id))["provenance"])
       .toMatchObject({ builder: "urn:molecule:install:test", commit: "c".repeat(40) });
     const { built_from: from } = (await why(id))["provenance"] as { built_from: Json[] };
     expect(from).toHaveLength(100);

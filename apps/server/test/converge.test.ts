@@ -345,7 +345,7 @@ describe.skipIf(skipped !== undefined)("whatever is killed, the end is what was 
       world.proxy.requests
         .slice(from)
         .some((one) => one.fault === fault && one.isAnswered === (side === "after"));
-    await vi.waitUntil(hasStruck, { timeout: 20_000, interval: 10 });
+    await vi.waitUntil(hasStruck, { timeout: 30_000, interval: 10 });
     return asked;
   };
 

@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)("the commands of the documentation", () =
     expect(restart).toMatchObject({ status: "provisioning", operations: [{}] });
     expect(upgrade).toMatchObject({ status: "provisioning", operations: [{}] });
     await expect
-      .poll(() => server.host.workspaces.get(id)?.generation ?? 0, { timeout: 20_000 })
+      .poll(() => server.host.workspaces.get(id)?.generation ?? 0)
       .toBeGreaterThan(before);
     await untilStatus(server, id, "online");
   });
@@ -139,9 +139,9 @@ describe.skipIf(missing !== undefined)("the commands of the documentation", () =
     let output = "";
     reader.stdout.on("data", (chunk) => (output += String(chunk)));
     try {
-      await expect.poll(() => output, { timeout: 20_000 }).not.toBe("");
+      await expect.poll(() => output).not.toBe("");
       const id = await createOnline(server);
-      await expect.poll(() => output, { timeout: 20_000 }).toContain("event: WORKSPACE_ONLINE");
+      await expect.poll(() => output).toContain("event: WORKSPACE_ONLINE");
       expect(output).toContain(id);
     } finally {
       // The shell and the curl in it.

@@ -45,7 +45,7 @@ it("makes anew what ran on an engine that is gone, and leaves what rests at rest
   await expect
     .poll(() => server.host.workspaces.get(online) !== undefined, { timeout: 40_000 })
     .toBe(true);
-  await expect.poll(async () => (await rowOf(online))?.status, { timeout: 10_000 }).toBe("online");
+  await expect.poll(async () => (await rowOf(online))?.status).toBe("online");
   expect(await rowOf(paused)).toMatchObject({ status: "paused", hostId: here });
   const told = await db.select().from(events).where(eq(events.eventType, "HOST_RETIRED"));
   expect(told).toMatchObject([
@@ -74,7 +74,7 @@ it("cleans up what was deleted while its engine was gone", async () => {
     const rows = await db.select().from(operations).where(eq(operations.workspaceId, id));
     return rows[0]?.state;
   };
-  await expect.poll(stateOf, { timeout: 20_000 }).toBe("succeeded");
+  await expect.poll(stateOf).toBe("succeeded");
 });
 
 it("refuses an engine that a living server works with, and one nobody lives on", async () => {

@@ -50,13 +50,10 @@ async function prepare(): Promise<Facts> {
   const { id: workspaceId } = created.body as { id: string };
   const { store } = server.context;
   await expect
-    .poll(
-      async () => {
-        const { body } = await server.request(`/workspaces/${workspaceId}`);
-        return (body as { status: string }).status;
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      const { body } = await server.request(`/workspaces/${workspaceId}`);
+      return (body as { status: string }).status;
+    })
     .toBe("online");
   const [buildId, operationId] = [randomUUID(), randomUUID()];
   await store.db.insert(operations).values({

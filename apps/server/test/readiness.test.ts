@@ -24,7 +24,7 @@ describe("readiness", () => {
     try {
       // An answer is kept for a moment.
       await expect
-        .poll(() => server.request("/ready", { token: null }), { timeout: 5000 })
+        .poll(() => server.request("/ready", { token: null }))
         .toMatchObject({
           status: 200,
           body: { status: "degraded", parts: { store: "ok", engine: "failed" } },

@@ -177,7 +177,7 @@ describe("POST /workspaces/:id/restart", () => {
     } finally {
       held.release();
     }
-    await expect.poll(() => openOperations(id), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => openOperations(id)).toEqual([]);
     await untilStatus(server, id, "online");
     expect(generationOf(id)).toBeLessThanOrEqual(3);
   });
@@ -245,7 +245,7 @@ describe("POST /workspaces/:id/pause and /resume", () => {
     } finally {
       held.release();
     }
-    await expect.poll(() => openOperations(id), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => openOperations(id)).toEqual([]);
     expect(await statusOf(server, id)).toBe("paused");
     expect(server.host.workspaces.get(id)?.status).not.toBe("running");
   });

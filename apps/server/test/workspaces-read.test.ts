@@ -147,9 +147,7 @@ describe("GET /workspaces/:id", () => {
     try {
       const id = await create(server);
       await expect
-        .poll(async () => bodyOf(await server.request(`/workspaces/${id}`))["status"], {
-          timeout: 20_000,
-        })
+        .poll(async () => bodyOf(await server.request(`/workspaces/${id}`))["status"])
         .toBe("failed");
       const { why } = bodyOf(await server.request(`/workspaces/${id}`));
       expect(why).toMatchObject({

@@ -310,11 +310,11 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
           },
         },
       ).catch((error: unknown) => error);
-      await expect.poll(() => events.length, { timeout: 20_000 }).toBe(1);
+      await expect.poll(() => events.length).toBe(1);
       await expect.poll(() => isRunning(command)).toBe(true);
       abort.abort(reason);
       expect(await building).toBe(reason);
-      await expect.poll(() => isRunning(command), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => isRunning(command)).toBe(false);
       const metadata = /--metadata-file\n(.+)\n/g;
       const paths = [...(await tools.calls()).matchAll(metadata)].map(([, path = ""]) => path);
       expect(paths.length).toBeGreaterThan(0);
@@ -355,7 +355,7 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
       await expect(
         build({ Dockerfile: `${BASE}RUN ${command}\n` }, { limits: { idleTimeoutMs: 1500 } }),
       ).rejects.toMatchObject({ code: "ERR_DEADLINE" });
-      await expect.poll(() => isRunning(command), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => isRunning(command)).toBe(false);
     });
 
     it("says that the engine was lost when the connection breaks in mid-build", async () => {
@@ -366,10 +366,10 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
         {},
         { buildx: tools.at(proxy.dockerHost) },
       ).catch((error: unknown) => error);
-      await expect.poll(() => isRunning(command), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => isRunning(command)).toBe(true);
       proxy.breakConnections();
       expect(await building).toMatchObject({ code: "ERR_BUILD_ENGINE_LOST", retryable: true });
-      await expect.poll(() => isRunning(command), { timeout: 20_000 }).toBe(false);
+      await expect.poll(() => isRunning(command)).toBe(false);
       expect(await leftImages()).toBe(before);
     });
 
@@ -394,7 +394,7 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
           })
           .catch((error: unknown) => error);
       const first = one(abort.signal);
-      await expect.poll(() => isRunning(command), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => isRunning(command)).toBe(true);
       const second = new AbortController();
       const waiting = one(second.signal);
       await expect
@@ -496,10 +496,10 @@ describe.skipIf(found.skip !== undefined || program.skip !== undefined)(
           { output: { directory: join(scratch, "lost") } },
           { backend: remote },
         ).catch((error: unknown) => error);
-        await expect.poll(() => isRunning(command), { timeout: 20_000 }).toBe(true);
+        await expect.poll(() => isRunning(command)).toBe(true);
         bridge.cut();
         expect(await building).toMatchObject({ code: "ERR_BUILD_ENGINE_LOST" });
-        await expect.poll(() => isRunning(command), { timeout: 20_000 }).toBe(false);
+        await expect.poll(() => isRunning(command)).toBe(false);
       });
     });
 

@@ -195,7 +195,7 @@ describe.skipIf(skip !== undefined)("a cache that two engines share through a re
           if (pushes) abort.abort(reason);
           return pushes;
         },
-        { interval: 1, timeout: 20_000 },
+        { interval: 1 },
       )
       .toBe(true);
     await expect(building).rejects.toBe(reason);

@@ -198,7 +198,7 @@ describe.each(storeHomes)("on $name", (kind) => {
           expect(row?.last_error).toMatch(/^ERR_INTERNAL/);
           expect(row?.last_error).not.toContain("hunter2");
         },
-        { timeout: 10_000 },
+        { timeout: 30_000 },
       );
     });
 

@@ -62,9 +62,7 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
     const settled = async (id: string): Promise<OperationRow | undefined> =>
       queue.settled(id, { signal: AbortSignal.timeout(15_000) });
     const untilState = (id: string, state: string): Promise<void> =>
-      expect
-        .poll(async () => (await queue.get(id))?.state, { timeout: 15_000, interval: 10 })
-        .toBe(state);
+      expect.poll(async () => (await queue.get(id))?.state, { interval: 10 }).toBe(state);
     const eventsOf = async (id: string): Promise<{ type: string; payload: unknown }[]> => {
       const rows = await store.db
         .select()
@@ -110,7 +108,7 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
       const hourAgo = () => systemClock.now() - 3_600_000;
       await startWorker({ clock: { ...systemClock, now: hourAgo } });
       const { id } = await request();
-      await expect.poll(async () => (await queue.get(id))?.stage, { timeout: 15_000 }).toBe("pull");
+      await expect.poll(async () => (await queue.get(id))?.stage).toBe("pull");
       const row = await queue.get(id);
       const startedAt = row?.startedAt?.getTime() ?? 0;
       expect(row?.progressAt?.getTime()).toBeGreaterThanOrEqual(startedAt);
@@ -225,7 +223,7 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
       };
       await startWorker();
       const { id } = await request();
-      await expect.poll(async () => (await queue.get(id))?.stage, { timeout: 5000 }).toBe("build");
+      await expect.poll(async () => (await queue.get(id))?.stage).toBe("build");
       const row = await settled(id);
       expect(row?.timings).toEqual([
         { stage: "head", durationMs: 2 },
@@ -377,7 +375,7 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
       host.isUp = false;
       await startWorker({ host, maxRetries: 0 });
       const { id } = await request();
-      await expect.poll(() => typesOf(id), { timeout: 5000 }).toContain("OPERATION_RETRIED");
+      await expect.poll(() => typesOf(id)).toContain("OPERATION_RETRIED");
       await sleep(200);
       expect(runs).toBe(1);
       expect(await queue.get(id)).toMatchObject({ state: "queued", retries: 0 });
@@ -508,9 +506,7 @@ describe.each(storeHomes)("a worker on $name", (kind) => {
         .update(operations)
         .set({ state: "failed", attempt: 2, claimedBy: randomUUID(), errorCode: "ERR_OTHER" })
         .where(eq(operations.id, id));
-      await expect
-        .poll(() => reasons, { timeout: 5000 })
-        .toMatchObject([{ code: "ERR_OPERATION_LOST" }]);
+      await expect.poll(() => reasons).toMatchObject([{ code: "ERR_OPERATION_LOST" }]);
       end();
       await sleep(100);
       expect(await queue.get(id)).toMatchObject({ state: "failed", errorCode: "ERR_OTHER" });

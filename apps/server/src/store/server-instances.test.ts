@@ -74,7 +74,7 @@ describe.each(storeHomes)("server processes on $name", (kind) => {
       expect(await hosts()).toEqual([null]);
       hostId = "host-a";
       waits.shift()?.();
-      await expect.poll(hosts, { timeout: 5000 }).toEqual(["host-a"]);
+      await expect.poll(hosts).toEqual(["host-a"]);
     });
   });
 });

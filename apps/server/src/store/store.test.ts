@@ -73,7 +73,7 @@ describe.each(storeHomes)("a store in $name", (kind) => {
         await notify(tx, "molecule_tokens", "a");
         expect(heard).toEqual([]);
       });
-      await expect.poll(() => [...heard].sort(), { timeout: 5000 }).toEqual(["1 a", "2 a", "3 a"]);
+      await expect.poll(() => [...heard].sort()).toEqual(["1 a", "2 a", "3 a"]);
       for (const stop of stops) stop();
       await notify(store.db, "molecule_tokens", "b");
       await store.db.execute(sql`select 1`);
@@ -243,10 +243,10 @@ describe.skipIf(postgres.skip !== undefined)("a PostgreSQL", () => {
     await cutConnections(store);
     // Nobody listens now.
     await ignoringBrokenConnections(() => notify(store.db, "molecule_events", "missed"));
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain("");
+    await expect.poll(() => heard).toContain("");
     const id = randomUUID();
     await notify(store.db, "molecule_events", id);
-    await expect.poll(() => heard, { timeout: 5000 }).toContain(id);
+    await expect.poll(() => heard).toContain(id);
   });
 
   it("that is away for a while is asked for at a steady pace, and listened to when it is back", async () => {
@@ -278,15 +278,15 @@ describe.skipIf(postgres.skip !== undefined)("a PostgreSQL", () => {
       await store.notifications.subscribe("molecule_events", (payload) => heard.push(payload));
       isAway = true;
       for (const socket of sockets) socket.destroy();
-      await expect.poll(() => refused, { timeout: 20_000 }).toBeGreaterThanOrEqual(4);
+      await expect.poll(() => refused).toBeGreaterThanOrEqual(4);
       const before = refused;
       await sleep(3000);
       // Attempts that breed attempts would be many by now.
       expect(refused - before).toBeLessThanOrEqual(4);
       isAway = false;
-      await expect.poll(() => heard, { timeout: 10_000 }).toContain("");
+      await expect.poll(() => heard).toContain("");
       await notify(direct.db, "molecule_events", "again");
-      await expect.poll(() => heard, { timeout: 5000 }).toContain("again");
+      await expect.poll(() => heard).toContain("again");
     } finally {
       for (const socket of sockets) socket.destroy();
       proxy.close();
