@@ -141,7 +141,8 @@ export interface ImageApi {
   /**
    * Pushes one tag (`latest` when none is named) with the credential that applies to its registry, or
    * the given one; resolves once the registry has all of it. `ERR_PUSH_*` by what the registry says;
-   * abort ends the push in the engine. A layer that fails is tried again by the engine itself.
+   * abort ends the push in the engine, which may first wait for the registry's answer to a layer it
+   * has sent in whole (20.10 does). A layer that fails is tried again by the engine itself.
    */
   push(ref: string, options?: PushOptions): Promise<PushResult>;
   /** Creates an image from a root filesystem tar. */
