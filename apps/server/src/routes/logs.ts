@@ -12,6 +12,7 @@ import { findWorkspaceRow } from "../store/workspaces.js";
 import {
   entriesAfter,
   formatLogPlace,
+  LOG_DISORDER_MS,
   parseLogPlace,
   readLogEntries,
   type LogEntry,
@@ -140,7 +141,7 @@ export function registerLogs(app: App, context: ServerContext): void {
     const place = resumedPlace(request) ?? query.last_event_id;
     const found = await host.backend.inspect(id, { signal: AbortSignal.timeout(PEER_TIMEOUT_MS) });
     if (found === undefined) throw notFound(`Workspace ${id} has no container.`);
-    const since = place === undefined ? query.since : Date.parse(place.at) - 1;
+    const since = place === undefined ? query.since : Date.parse(place.at) - LOG_DISORDER_MS;
     const tail = query.tail ?? (since === undefined ? 1000 : undefined);
     const entries = (signal: AbortSignal): AsyncIterable<LogEntry> => {
       const output = host.backend.logs(id, {

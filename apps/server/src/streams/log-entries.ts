@@ -17,6 +17,9 @@ export interface LogPlace {
   readonly nth: number;
 }
 
+/** Lines further apart than this are in order. */
+export const LOG_DISORDER_MS = 100;
+const MOST_HELD = 1000;
 const LONGEST_LINE_BYTES = 16 * 1024;
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
@@ -55,22 +58,35 @@ export async function* readLogEntries(output: AsyncIterable<LogLine>): AsyncGene
 }
 
 /**
- * What comes after a place in a log that is read again from about there. The place itself may be
- * gone; then everything later than it comes.
+ * What comes after a place in a log that is read again from {@link LOG_DISORDER_MS} or more before
+ * it. The place itself may be gone; then everything later than it comes.
+ *
+ * The engine takes the moment of a line before it has its turn to write it, so lines of the two
+ * streams may be a little out of order: a line just later than the place may stand before it.
  */
 export async function* entriesAfter(
   entries: AsyncIterable<LogEntry>,
   place: LogPlace,
 ): AsyncGenerator<LogEntry> {
+  const placeMs = Date.parse(place.at);
+  let held: LogEntry[] = [];
   let isPast = false;
   for await (const entry of entries) {
-    if (isPast || entry.at > place.at || (entry.at === place.at && entry.nth > place.nth)) {
+    if (isPast) {
       yield entry;
     } else if (entry.at === place.at && entry.nth === place.nth) {
-      // Lines of the two streams may be a little out of order: what follows it was not sent yet.
+      // What stood before the place was sent before it.
+      held = [];
+      isPast = true;
+    } else if (entry.at > place.at || (entry.at === place.at && entry.nth > place.nth)) {
+      held.push(entry);
+      if (held.length <= MOST_HELD && Date.parse(entry.at) - placeMs <= LOG_DISORDER_MS) continue;
+      yield* held;
+      held = [];
       isPast = true;
     }
   }
+  yield* held;
 }
 
 interface LineCutter {
