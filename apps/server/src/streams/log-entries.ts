@@ -69,22 +69,22 @@ export async function* entriesAfter(
   place: LogPlace,
 ): AsyncGenerator<LogEntry> {
   const placeMs = Date.parse(place.at);
-  let held: LogEntry[] = [];
+  const held: LogEntry[] = [];
   let isPast = false;
   for await (const entry of entries) {
     if (isPast) {
       yield entry;
-    } else if (entry.at === place.at && entry.nth === place.nth) {
-      // What stood before the place was sent before it.
-      held = [];
-      isPast = true;
-    } else if (entry.at > place.at || (entry.at === place.at && entry.nth > place.nth)) {
-      held.push(entry);
-      if (held.length <= MOST_HELD && Date.parse(entry.at) - placeMs <= LOG_DISORDER_MS) continue;
-      yield* held;
-      held = [];
-      isPast = true;
+      continue;
     }
+    const isPlace = entry.at === place.at && entry.nth === place.nth;
+    // What stands before the place was sent before it.
+    if (isPlace) held.length = 0;
+    else if (entry.at > place.at || (entry.at === place.at && entry.nth > place.nth)) {
+      held.push(entry);
+    }
+    const isGone = held.length > MOST_HELD || Date.parse(entry.at) - placeMs > LOG_DISORDER_MS;
+    if (isGone) yield* held.splice(0);
+    isPast = isPlace || isGone;
   }
   yield* held;
 }
